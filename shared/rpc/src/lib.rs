@@ -1,0 +1,43 @@
+//! The RPC layer: everything between the bytes of a call and the domain values of a service, written once.
+//!
+//! * **Errors.** This is the only crate that makes a [`tonic::Status`]: [`status`] turns a domain
+//!   [`Error`](rapport_types::error::Error) into one with its details, [`error_of`] turns it back on the other side.
+//! * **Handlers.** [`handle`] gives a handler its [`Call`] (who asks, for which tenant, until when) and maps its error;
+//!   [`written`] answers a write with its position in the feed; [`wire`] parses the shared messages.
+//! * **The stack.** [`Stack`] is the one chain of layers every call passes, in one asserted order (see `stack`),
+//!   whether it comes over the network or from a service of the same process.
+//! * **Clients.** A [`Transport`] is either a network channel or the stack of this process, and generated clients run
+//!   unchanged over both; [`Peers`] finds the one for a service.
+//! * **The feed.** [`FeedService`] serves the events of the hosted services, [`GrpcSource`] reads those of any service.
+#![forbid(unsafe_code)]
+
+mod access;
+mod authentication;
+mod call;
+mod feed;
+pub mod header;
+pub mod limits;
+mod method;
+mod metrics;
+mod peers;
+mod services;
+mod source;
+mod stack;
+mod status;
+mod stream;
+mod transport;
+pub mod wire;
+
+pub use access::{Access, Pattern};
+pub use authentication::{Authentication, Token};
+pub use call::{Call, Reply, handle, outgoing, written};
+pub use feed::FeedService;
+pub use method::{Method, Methods, Requirement, UnguardedMethod};
+pub use metrics::{BUCKETS_MICROS, MethodCounts, Metrics};
+pub use peers::Peers;
+pub use services::Services;
+pub use source::GrpcSource;
+pub use stack::{Spans, Stack, StackOptions};
+pub use status::{DOMAIN, error_of, received, status};
+pub use stream::{reply_stream, until_stopped};
+pub use transport::{Local, Transport};

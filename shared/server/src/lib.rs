@@ -1,0 +1,31 @@
+//! From options to a running process: which services it hosts, how it starts, listens, answers probes and stops.
+//!
+//! * [`Options`]: one typed tree from defaults, file, environment and flags; unknown keys are refused by name.
+//! * [`Module`]: what a service gives: its migrations, its servers, its consumers and workers. It gets a [`Context`].
+//! * [`start`]: opens the stores, builds the one stack, listens; returns a [`Running`], which stops in an order that
+//!   loses nothing.
+//! * [`telemetry`]: logs and traces, installed by the binary alone.
+//!
+//! Nothing here is global: a test hosts as many differently configured processes as it likes.
+#![forbid(unsafe_code)]
+
+mod admin;
+mod export;
+mod module;
+mod options;
+mod running;
+mod serve;
+mod spans;
+mod start;
+mod supervisor;
+pub mod telemetry;
+
+pub use export::{METRICS, MetricText};
+pub use module::{Consumers, Context, Module, Workers};
+pub use options::{
+    AdminOptions, AuthOptions, DEFAULTS, DatabaseOptions, LimitOptions, LogFormat, MaybeSpan, Options, OptionsError,
+    PeerOptions, Secret, Section, Sources, Span, StopOptions, TelemetryOptions, TokenOptions, read_section,
+};
+pub use rapport_rpc::Services;
+pub use running::Running;
+pub use start::{StartError, start};

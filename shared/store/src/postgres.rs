@@ -1,0 +1,158 @@
+//! The PostgreSQL store: one schema per service, any number of replicas.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions, Connection, Executor};
+use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
+
+use crate::command::LockKey;
+use crate::open::OpenError;
+use crate::options::StoreOptions;
+
+/// How long a connection rests before it is asked whether it is still alive.
+const RESTED: Duration = Duration::from_millis(250);
+
+/// What a pool's sessions are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Session {
+    /// Reads outside a write: cannot write.
+    Read,
+    /// Batches: their commit does not wait for the flush, the sequencer's does.
+    Write,
+    /// The sequencer: its commit is the flush.
+    Sequence,
+}
+
+pub(crate) fn connect_options(url: &str) -> Result<PgConnectOptions, OpenError> {
+    Ok(PgConnectOptions::from_str(url)
+        .map_err(|_| OpenError::Url)?
+        .application_name("rapport")
+        .statement_cache_capacity(500)
+        .disable_statement_logging())
+}
+
+fn settings(options: &StoreOptions, service: &str, session: Session) -> String {
+    let statement = options.statement_timeout.as_millis();
+    let lock = options.lock_timeout.as_millis();
+    let mut sql = format!(
+        "SET search_path = \"{service}\"; SET statement_timeout = {statement}; SET lock_timeout = {lock}; \
+         SET idle_in_transaction_session_timeout = 10000; SET jit = off; SET timezone = 'UTC'; ",
+    );
+    sql.push_str(match session {
+        Session::Read => "SET default_transaction_read_only = on",
+        Session::Write => "SET synchronous_commit = off",
+        Session::Sequence => "SET synchronous_commit = on",
+    });
+    if session != Session::Read {
+        // Every statement of a write goes by keys, a few hundred at most. A plan made while a table was empty, or by
+        // figures of a moment when nothing was numbered, would read whole tables, and is kept.
+        sql.push_str("; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off");
+    }
+    sql
+}
+
+fn pool(options: &StoreOptions, service: &str, session: Session, connections: u32) -> Result<PgPool, OpenError> {
+    let settings = settings(options, service, session);
+    let pool = PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            let settings = settings.clone();
+            Box::pin(async move {
+                connection.execute(AssertSqlSafe(settings)).await?;
+                Ok(())
+            })
+        });
+    // A connection that rested is asked whether it is still alive, a busy one is not.
+    let pool = pool.before_acquire(move |connection, state| {
+        Box::pin(async move {
+            if state.idle_for < RESTED {
+                return Ok(true);
+            }
+            match session {
+                Session::Write => leave_transaction(connection).await,
+                Session::Read | Session::Sequence => {
+                    connection.ping().await?;
+                    Ok(true)
+                }
+            }
+        })
+    });
+    let pool = match session {
+        // Done when a connection comes back, not when it is taken: nobody waits for it, and a transaction that was
+        // left open holds its locks no longer than that.
+        Session::Write => {
+            pool.after_release(|connection, _| Box::pin(async move { leave_transaction(connection).await }))
+        }
+        Session::Read | Session::Sequence => pool,
+    };
+    Ok(pool.connect_lazy_with(connect_options(&options.url)?))
+}
+
+/// Whatever happened to its last user, a connection starts its next transaction outside of one: a driver that lost
+/// count would otherwise add an acknowledged write to a transaction that nobody commits. A bare ROLLBACK would do, but
+/// leaves a warning in the server's log each time.
+async fn leave_transaction(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    connection.execute("BEGIN; ROLLBACK").await?;
+    Ok(true)
+}
+
+pub(crate) fn reader(options: &StoreOptions, service: &str) -> Result<DatabaseConnection, OpenError> {
+    let pool = pool(options, service, Session::Read, options.max_readers.max(1))?;
+    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+}
+
+pub(crate) fn writer(options: &StoreOptions, service: &str) -> Result<DatabaseConnection, OpenError> {
+    // One more than the batches, for a connection on its way back to the pool.
+    let connections = u32::try_from(options.batches_in_flight).unwrap_or(8).max(1) + 1;
+    let pool = pool(options, service, Session::Write, connections)?;
+    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+}
+
+pub(crate) fn sequencer(options: &StoreOptions, service: &str) -> Result<PgPool, OpenError> {
+    pool(options, service, Session::Sequence, 1)
+}
+
+/// A connection of its own that holds the migration lock until it is closed. The schema exists afterwards.
+pub(crate) async fn migrator(options: &StoreOptions, service: &str) -> Result<DatabaseConnection, OpenError> {
+    let service = service.to_owned();
+    // An absent server is told soon; a replica that migrates may take its time.
+    PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_with(connect_options(&options.url)?)
+        .await?
+        .close()
+        .await;
+    let LockKey(key) = LockKey::of_migration(&service);
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(Duration::from_secs(300))
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            let service = service.clone();
+            Box::pin(async move { prepare(connection, &service, key).await })
+        })
+        .connect_with(connect_options(&options.url)?)
+        .await?;
+    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+}
+
+async fn prepare(connection: &mut PgConnection, service: &str, key: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_lock($1)").bind(key).execute(&mut *connection).await?;
+    let exists: bool =
+        sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL").bind(service).fetch_one(&mut *connection).await?;
+    if !exists {
+        // Asked for only when missing: a role that may not make schemas can use one that was made for it.
+        connection.execute(AssertSqlSafe(format!("CREATE SCHEMA \"{service}\""))).await?;
+    }
+    connection
+        .execute(AssertSqlSafe(format!("SET search_path = \"{service}\"; SET client_min_messages = warning")))
+        .await?;
+    Ok(())
+}
