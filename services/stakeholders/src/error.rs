@@ -1,0 +1,27 @@
+//! The failures that are this service's own, each with its reason and every value of its sentence.
+
+use rapport_types::{Error, reason};
+use uuid::Uuid;
+
+use crate::domain::identifier::Scheme;
+use crate::domain::names::{PartyName, RelationshipName};
+
+/// Another party holds the identifier. Kind AlreadyExists, reason `IDENTIFIER_TAKEN`, metadata `scheme` and `holder`.
+/// The value itself is personal and stays out.
+pub fn identifier_taken(scheme: &Scheme, holder: Uuid) -> Error {
+    let holder = PartyName::new(holder);
+    Error::already_exists(reason::IDENTIFIER_TAKEN, format!("{holder} holds this identifier of scheme {scheme}"))
+        .with("scheme", scheme)
+        .with("holder", holder)
+}
+
+/// The tie is there already. Kind AlreadyExists, reason `RELATIONSHIP_ALREADY_EXISTS`, metadata `name` and
+/// `relationship_type`.
+pub fn relationship_exists(existing: RelationshipName, kind: &str) -> Error {
+    Error::already_exists(
+        reason::RELATIONSHIP_ALREADY_EXISTS,
+        format!("{existing} ties the same parties as {kind} in that time already"),
+    )
+    .with("name", existing)
+    .with("relationship_type", kind)
+}
