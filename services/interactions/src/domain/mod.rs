@@ -1,0 +1,70 @@
+//! The rules of interactions and cases. Nothing here knows of a wire, a database or a clock.
+
+mod amount;
+mod attribution;
+mod case;
+mod channel;
+mod identifier;
+mod interaction;
+mod name;
+mod origin;
+mod participant;
+mod provenance;
+mod slug;
+mod valence;
+mod watermark;
+mod wording;
+
+pub(crate) use amount::{Amount, AmountKind};
+pub(crate) use attribution::{Held, Holder, next};
+pub(crate) use case::{Case, CasePriority, CaseStatus, MAX_LINKED, NewCase};
+pub(crate) use channel::{Channel, Direction, Medium};
+pub(crate) use identifier::Identifier;
+pub(crate) use interaction::{Effort, MAX_PARTICIPANTS, MAX_TOPICS, NewInteraction};
+pub(crate) use name::{CaseName, InteractionName, PartyName};
+pub(crate) use origin::{Origin, Route};
+pub(crate) use participant::{Function, Named, Participant};
+pub(crate) use provenance::Provenance;
+pub(crate) use slug::Slug;
+pub(crate) use valence::{Valence, ValenceMethod};
+pub(crate) use watermark::{OutOfOrder, Watermark};
+
+/// An enum that is stored as a small number, written on the wire as the same number and in filters as a word.
+macro_rules! coded {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub(crate) enum $name { $($(#[$vdoc])* $variant,)+ }
+
+        impl $name {
+            /// Every value with its code and its word, in the order of the codes.
+            pub(crate) const ALL: &'static [($name, i16, &'static str)] = &[$(($name::$variant, $code, $word),)+];
+
+            /// The number that is stored and sent.
+            pub(crate) fn code(self) -> i16 {
+                match self { $($name::$variant => $code,)+ }
+            }
+
+            /// The value with this code; `None` for 0 (not said) and for what this version does not know.
+            pub(crate) fn from_code(code: i64) -> Option<$name> {
+                $name::ALL.iter().find(|(_, c, _)| i64::from(*c) == code).map(|(value, _, _)| *value)
+            }
+
+            /// The value from a request, where 0 means that it was not said.
+            pub(crate) fn parse(code: i32) -> Result<$name, rapport_types::error::FieldError> {
+                $name::from_code(i64::from(code)).ok_or_else(|| crate::domain::unknown_code(code))
+            }
+        }
+    };
+}
+pub(crate) use coded;
+
+/// What is wrong with an enum's number.
+fn unknown_code(code: i32) -> rapport_types::error::FieldError {
+    use rapport_types::{error::FieldError, reason};
+    if code == 0 {
+        FieldError { reason: reason::REQUIRED, description: "must be given".to_owned() }
+    } else {
+        FieldError { reason: reason::UNKNOWN_ENUM_VALUE, description: format!("{code} is not a value of this enum") }
+    }
+}

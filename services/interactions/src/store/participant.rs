@@ -1,0 +1,72 @@
+use prost::Message;
+use rapport_store::{StoreError, SubjectKeys};
+use rapport_types::{TenantId, Uuid};
+
+use super::sealing;
+use crate::domain::{NewInteraction, Origin};
+
+/// What an interaction's row holds beside its columns: what nobody filters by.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Detail {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) participants: Vec<StoredParticipant>,
+    #[prost(string, repeated, tag = "2")]
+    pub(crate) topics: Vec<String>,
+    #[prost(string, tag = "3")]
+    pub(crate) source_system: String,
+}
+
+/// A participant as its interaction's row holds it.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct StoredParticipant {
+    /// The origin, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    origin: Vec<u8>,
+    /// Whether the caller named the party, whose id the origin then is.
+    #[prost(bool, tag = "2")]
+    pub(crate) named: bool,
+    #[prost(string, tag = "3")]
+    pub(crate) role_type: String,
+    #[prost(int32, tag = "4")]
+    pub(crate) function: i32,
+    /// The identifier that was used, sealed under the origin; empty when there was none.
+    #[prost(bytes = "vec", tag = "5")]
+    pub(crate) identifier: Vec<u8>,
+}
+
+impl StoredParticipant {
+    /// The origin.
+    pub(crate) fn origin(&self) -> Uuid {
+        Uuid::from_slice(&self.origin).unwrap_or_default()
+    }
+}
+
+impl Detail {
+    /// What is stored of an interaction.
+    pub(crate) fn of(
+        tenant: &TenantId,
+        interaction: &NewInteraction,
+        origins: &[Origin],
+        keys: &SubjectKeys,
+    ) -> Result<Detail, StoreError> {
+        let mut participants = Vec::with_capacity(origins.len());
+        for (participant, origin) in interaction.participants.iter().zip(origins) {
+            let identifier = match participant.named.identifier() {
+                Some(identifier) => sealing::identifier(keys, tenant, origin.id, identifier)?,
+                None => Vec::new(),
+            };
+            participants.push(StoredParticipant {
+                origin: origin.id.as_bytes().to_vec(),
+                named: participant.named.party().is_some(),
+                role_type: participant.role_type.as_ref().map(ToString::to_string).unwrap_or_default(),
+                function: i32::from(participant.function.code()),
+                identifier,
+            });
+        }
+        Ok(Detail {
+            participants,
+            topics: interaction.topics.iter().map(ToString::to_string).collect(),
+            source_system: interaction.provenance.source_system.clone(),
+        })
+    }
+}

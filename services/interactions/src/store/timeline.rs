@@ -1,0 +1,86 @@
+use rapport_store::Sql;
+use rapport_store::sea_orm::{ConnectionTrait, DbErr, Value};
+use rapport_types::time::Timestamp;
+use rapport_types::{TenantId, Uuid};
+
+use super::interaction::limit;
+use super::{Filter, InteractionRow};
+
+/// The most branches of one statement; SQLite takes 500.
+const MAX_BRANCHES: usize = 64;
+
+/// A place in a timeline: occurred_at in microseconds, id.
+pub(crate) type TimelineKey = (i64, Uuid);
+
+/// A page of a timeline.
+pub(crate) struct TimelinePage<'a> {
+    /// The party and the origins that belong to it.
+    pub(crate) origins: &'a [Uuid],
+    /// What is wanted.
+    pub(crate) filter: &'a Filter,
+    /// Only what had occurred by then.
+    pub(crate) as_of: Option<Timestamp>,
+    /// Only what had been recorded by then.
+    pub(crate) as_known_at: Option<Timestamp>,
+    /// The place after which the page begins.
+    pub(crate) after: Option<TimelineKey>,
+    /// How many rows at most.
+    pub(crate) limit: usize,
+}
+
+/// The interactions of some origins, newest first by the time they occurred.
+///
+/// Each origin is read along its own index from the newest entry on, at most `limit` of them; the newest of all are
+/// then fetched. So a page costs the same for a party with a long history as for one with a short one.
+pub(crate) async fn timeline_page(
+    db: &impl ConnectionTrait,
+    tenant: &TenantId,
+    page: &TimelinePage<'_>,
+) -> Result<Vec<InteractionRow>, DbErr> {
+    let mut sql = Sql::new(db, "");
+    sql = sql.text("SELECT ").text(&InteractionRow::selection()).text(" FROM (");
+    // A party with very many origins shares the branches among them.
+    for (position, origins) in page.origins.chunks(page.origins.len().div_ceil(MAX_BRANCHES).max(1)).enumerate() {
+        if position > 0 {
+            sql = sql.text(" UNION ");
+        }
+        sql = branch(sql, tenant, origins, page);
+    }
+    // The limit stands inside too, so that a long list of origins does not fetch what the page will not show.
+    let rows = sql
+        .text(" ORDER BY occurred_at DESC, interaction_id DESC LIMIT ")
+        .bind(limit(page.limit))
+        .text(") AS t JOIN interaction AS i ON i.tenant = ")
+        .bind(tenant.as_str())
+        .text(" AND i.id = t.interaction_id ORDER BY t.occurred_at DESC, t.interaction_id DESC")
+        .all(db)
+        .await?;
+    rows.iter().map(InteractionRow::read).collect()
+}
+
+/// The newest entries of some origins, as a rule of one.
+fn branch(mut sql: Sql, tenant: &TenantId, origins: &[Uuid], page: &TimelinePage<'_>) -> Sql {
+    sql = sql.text(
+        "SELECT occurred_at, interaction_id FROM (SELECT DISTINCT p.occurred_at, p.interaction_id \
+         FROM interaction_participant AS p",
+    );
+    if !page.filter.is_empty() {
+        sql = sql.text(" JOIN interaction AS i ON i.tenant = p.tenant AND i.id = p.interaction_id");
+    }
+    sql = sql.text(" WHERE p.tenant = ").bind(tenant.as_str()).text(" AND ");
+    sql = match origins {
+        [one] => sql.text("p.origin = ").bind(*one),
+        several => sql.in_list("p.origin", several.iter().map(|origin| Value::from(*origin)).collect()),
+    };
+    if let Some(as_of) = page.as_of {
+        sql = sql.text(" AND p.occurred_at <= ").bind(as_of.as_micros());
+    }
+    if let Some(as_known_at) = page.as_known_at {
+        sql = sql.text(" AND p.recorded_at <= ").bind(as_known_at.as_micros());
+    }
+    if let Some((occurred_at, id)) = page.after {
+        sql = sql.text(" AND (p.occurred_at, p.interaction_id) < (").bind(occurred_at).text(", ").bind(id).text(")");
+    }
+    sql = page.filter.append(sql, " AND ");
+    sql.text(" ORDER BY p.occurred_at DESC, p.interaction_id DESC LIMIT ").bind(limit(page.limit)).text(") AS b")
+}
