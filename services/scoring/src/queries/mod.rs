@@ -1,0 +1,5 @@
+//! Reads.
+
+mod scores;
+
+pub(crate) use scores::{Explained, Score, Scores};
