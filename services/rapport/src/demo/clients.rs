@@ -1,0 +1,203 @@
+//! The demo's only way to the services: generated clients, over the network or within a process.
+//!
+//! Every write's position is remembered, and every read sends what was written so far as `rapport-at-least`, so that it
+//! sees this run's writes without waiting by the clock. Refusals that a retry may cure are retried under the same
+//! request id.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rapport_proto::interactions::v1::case_service_client::CaseServiceClient;
+use rapport_proto::interactions::v1::interaction_service_client::InteractionServiceClient;
+use rapport_proto::scoring::v1::score_service_client::ScoreServiceClient;
+use rapport_proto::stakeholders::v1::identity_service_client::IdentityServiceClient;
+use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
+use rapport_proto::stakeholders::v1::privacy_service_client::PrivacyServiceClient;
+use rapport_proto::stakeholders::v1::relationship_service_client::RelationshipServiceClient;
+use rapport_rpc::{Transport, error_of, header};
+use rapport_types::error::Kind;
+use tonic::metadata::MetadataValue;
+use tonic::{Request, Response, Status};
+
+use super::trouble::Trouble;
+
+/// How long one unary call may take.
+const CALL: Duration = Duration::from_secs(20);
+/// How long a read may lag behind the writes before the demo gives up, over all its tries.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often a call is tried.
+const TRIES: u32 = 6;
+
+/// Clients of the three services, sharing one memory of what has been written.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    stakeholders: Transport,
+    interactions: Transport,
+    scoring: Transport,
+    written: Arc<Mutex<BTreeMap<String, i64>>>,
+}
+
+impl Clients {
+    /// Clients of services that may live in different processes.
+    #[must_use]
+    pub fn new(stakeholders: Transport, interactions: Transport, scoring: Transport) -> Self {
+        Self { stakeholders, interactions, scoring, written: Arc::default() }
+    }
+
+    /// Clients of one process that hosts all services.
+    #[must_use]
+    pub fn of_one(transport: Transport) -> Self {
+        Self::new(transport.clone(), transport.clone(), transport)
+    }
+
+    /// The same clients with a credential. A token that cannot be a header is left out: the services then answer
+    /// UNAUTHENTICATED.
+    #[must_use]
+    pub fn with_token(self, token: &str) -> Self {
+        Self {
+            stakeholders: self.stakeholders.with_token(token),
+            interactions: self.interactions.with_token(token),
+            scoring: self.scoring.with_token(token),
+            written: self.written,
+        }
+    }
+
+    /// Parties.
+    #[must_use]
+    pub fn parties(&self) -> PartyServiceClient<Transport> {
+        PartyServiceClient::new(self.stakeholders.clone())
+    }
+
+    /// Identities.
+    #[must_use]
+    pub fn identities(&self) -> IdentityServiceClient<Transport> {
+        IdentityServiceClient::new(self.stakeholders.clone())
+    }
+
+    /// Relationships.
+    #[must_use]
+    pub fn relationships(&self) -> RelationshipServiceClient<Transport> {
+        RelationshipServiceClient::new(self.stakeholders.clone())
+    }
+
+    /// Consents.
+    #[must_use]
+    pub fn privacy(&self) -> PrivacyServiceClient<Transport> {
+        PrivacyServiceClient::new(self.stakeholders.clone())
+    }
+
+    /// Interactions.
+    #[must_use]
+    pub fn interactions(&self) -> InteractionServiceClient<Transport> {
+        InteractionServiceClient::new(self.interactions.clone())
+    }
+
+    /// Cases.
+    #[must_use]
+    pub fn cases(&self) -> CaseServiceClient<Transport> {
+        CaseServiceClient::new(self.interactions.clone())
+    }
+
+    /// Scores.
+    #[must_use]
+    pub fn scores(&self) -> ScoreServiceClient<Transport> {
+        ScoreServiceClient::new(self.scoring.clone())
+    }
+
+    /// Remembers a position such as `interactions@57` for the reads to come.
+    pub fn remember(&self, position: &str) {
+        let Some((service, n)) = position.rsplit_once('@') else {
+            return;
+        };
+        let Ok(n) = n.parse::<i64>() else { return };
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = written.entry(service.to_owned()).or_insert(n);
+        *newest = n.max(*newest);
+    }
+
+    /// A request with a deadline and everything written so far as what the answer must know of.
+    fn fresh<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(CALL);
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let at_least: Vec<String> = written.iter().map(|(service, n)| format!("{service}@{n}")).collect();
+        if let Ok(value) = MetadataValue::try_from(at_least.join(","))
+            && !at_least.is_empty()
+        {
+            request.metadata_mut().insert(header::AT_LEAST, value);
+        }
+        request
+    }
+
+    /// Writes: one call, retried under the same request id where that may help; its position is remembered.
+    ///
+    /// # Errors
+    /// The refusal, once retries are used up or could not help.
+    pub async fn write<Q, P, F>(&self, method: &'static str, message: Q, call: F) -> Result<P, Trouble>
+    where
+        Q: Clone,
+        F: AsyncFn(Request<Q>) -> Result<Response<P>, Status>,
+    {
+        let response = self
+            .tried(method, async || {
+                let mut request = Request::new(message.clone());
+                request.set_timeout(CALL);
+                call(request).await
+            })
+            .await?;
+        if let Some(position) = text(&response, header::POSITION) {
+            self.remember(&position);
+        }
+        Ok(response.into_inner())
+    }
+
+    /// Reads what knows at least of everything written so far. An answer that the service marks as stale is asked for
+    /// again: the service itself waits for its feed, up to the call's deadline.
+    ///
+    /// # Errors
+    /// The refusal, or that the service does not catch up.
+    pub async fn read<Q, P, F>(&self, method: &'static str, message: Q, call: F) -> Result<P, Trouble>
+    where
+        Q: Clone,
+        F: AsyncFn(Request<Q>) -> Result<Response<P>, Status>,
+    {
+        let begun = Instant::now();
+        loop {
+            let response = self.tried(method, async || call(self.fresh(message.clone())).await).await?;
+            match text(&response, header::STALE) {
+                None => return Ok(response.into_inner()),
+                Some(reached) if begun.elapsed() > PATIENCE => {
+                    return Err(Trouble::Behind { method, reached });
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    async fn tried<P>(
+        &self,
+        method: &'static str,
+        call: impl AsyncFn() -> Result<Response<P>, Status>,
+    ) -> Result<Response<P>, Trouble> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let error = match call().await {
+                Ok(response) => return Ok(response),
+                Err(status) => error_of(status),
+            };
+            let passing = matches!(error.kind, Kind::Unavailable | Kind::Exhausted | Kind::Conflict);
+            if !passing || tries >= TRIES {
+                return Err(Trouble::Call { method, error: Box::new(error) });
+            }
+            let pause = error.retry_after.unwrap_or(Duration::from_millis(25 << tries)).min(Duration::from_secs(5));
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// A header of a response as text.
+fn text<P>(response: &Response<P>, name: &str) -> Option<String> {
+    response.metadata().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}

@@ -1,0 +1,65 @@
+//! What to try when the story is told: calls that work as they stand, by the server's reflection.
+
+use super::report::Report;
+
+/// Commands for a server on `address`, each line at most 80 columns wide.
+#[must_use]
+pub fn commands(address: &str, report: &Report) -> Vec<String> {
+    let party = &report.profile.party;
+    let mut lines = vec!["What to try next (grpcurl finds the methods by reflection):".to_owned(), String::new()];
+    let mut call = |about: &str, fields: &[String], method: &str| {
+        lines.push(format!("  # {about}"));
+        lines.push("  grpcurl -plaintext -d '{".to_owned());
+        for (n, field) in fields.iter().enumerate() {
+            let comma = if n + 1 < fields.len() { "," } else { "" };
+            lines.extend(format!("    {field}{comma}").lines().map(str::to_owned));
+        }
+        lines.push(format!("  }}' {address} \\"));
+        lines.push(format!("    {method}"));
+        lines.push(String::new());
+    };
+    call(
+        "who is calling?",
+        &[format!(
+            "\"identifiers\": [\n      {{\"scheme\": \"tel\", \"value\": \"{}\", \"countryCode\": \"{}\"}}\n    ]",
+            report.resolved.dialled, report.resolved.country
+        )],
+        "rapport.stakeholders.v1.IdentityService/ResolveParty",
+    );
+    call(
+        "why does the relationship stand where it stands?",
+        &[format!(r#""party": "{party}""#), format!(r#""definition": "{}""#, report.definition)],
+        "rapport.scoring.v1.ScoreService/ExplainScore",
+    );
+    call(
+        "who would hear of it, three steps out?",
+        &[format!(r#""party": "{party}""#), r#""depth": 3"#.to_owned()],
+        "rapport.stakeholders.v1.RelationshipService/GetNeighborhood",
+    );
+    call(
+        "which of all interactions were bad?",
+        &[r#""filter": "valence < 0.0""#.to_owned()],
+        "rapport.interactions.v1.InteractionService/ListInteractions",
+    );
+    lines.push(format!("  grpcurl -plaintext {address} list"));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_fit_eighty_columns_and_name_the_caller() {
+        let mut report = Report::default();
+        report.profile.party = "parties/0198c2de-5a5e-7cc1-bd40-8de0c1c1a9f1".into();
+        report.resolved.dialled = "(207) 555-0139".into();
+        report.resolved.country = "US".into();
+        report.definition = "scoreDefinitions/relationship-health".into();
+        let lines = commands("127.0.0.1:50051", &report);
+        for line in &lines {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        assert!(lines.iter().any(|line| line.contains(&report.profile.party)));
+    }
+}

@@ -1,0 +1,29 @@
+//! The binary's library: which services there are, and the demo's story as functions that tests use.
+//!
+//! Hosting itself is `rapport-server`'s work; the command line is in `main.rs`.
+#![forbid(unsafe_code)]
+
+pub mod demo;
+
+use rapport_server::Module;
+
+/// The services this build can host, in the order in which they start.
+pub const SERVICES: [&str; 3] = ["stakeholders", "interactions", "scoring"];
+
+/// The modules of all services, in the order of [`SERVICES`]. Which of them a process hosts its options say.
+#[must_use]
+pub fn modules() -> Vec<Box<dyn Module>> {
+    vec![rapport_stakeholders::module(), rapport_interactions::module(), rapport_scoring::module()]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn modules_come_in_the_order_of_their_names() {
+        let names: Vec<&str> = modules().iter().map(|module| module.name()).collect();
+        assert_eq!(names, SERVICES);
+    }
+}

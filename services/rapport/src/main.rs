@@ -1,0 +1,47 @@
+//! `rapport`: the command line over the library and `rapport-server`.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod configure;
+mod demonstrate;
+mod failure;
+mod serve;
+mod signals;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command, Config};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return told(&Failure::failed(format!("cannot start the runtime: {error}"))),
+    };
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Serve(arguments) => serve::serve(&arguments).await,
+            Command::Demo(arguments) => demonstrate::demo(&arguments).await,
+            Command::Config(Config::Show(arguments)) => configure::show(&arguments),
+            Command::Config(Config::Check(arguments)) => configure::check(&arguments),
+            Command::Migrate(arguments) => serve::migrate(&arguments).await,
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => told(&failure),
+    }
+}
+
+/// Says on one line of standard error what went wrong.
+fn told(failure: &Failure) -> ExitCode {
+    if !failure.message.is_empty() {
+        // Nothing is left to do if standard error is closed.
+        let _ = writeln!(std::io::stderr(), "rapport: {}", failure.message);
+    }
+    ExitCode::from(failure.code)
+}

@@ -1,0 +1,36 @@
+//! Ctrl-C and SIGTERM.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::failure::Failure;
+
+/// The signals that ask the process to stop. While this exists they do not end it by themselves.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    pub(crate) fn install() -> Result<Self, Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::failed(format!("cannot listen for signals: {error}")));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// Returns when the process is asked to stop.
+    pub(crate) async fn asked_to_stop(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// Stops gracefully; asked a second time, at once.
+    pub(crate) async fn stop(&mut self, stopping: impl Future<Output = ()>) -> Result<(), Failure> {
+        tokio::select! {
+            () = stopping => Ok(()),
+            () = self.asked_to_stop() => Err(Failure::interrupted()),
+        }
+    }
+}
