@@ -1,0 +1,77 @@
+//! One side of a pair, in a process of its own.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use clap::ValueEnum;
+use rapport_server::{Module, Options, Sources};
+use rapport_testkit::place::StorePlace;
+use rapport_types::id::World;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::naive::Naive;
+
+/// Who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Side {
+    /// The product.
+    Ours,
+    /// The same contract, stack and tables with one transaction per request.
+    Naive,
+}
+
+/// Serves until the process is ended.
+pub(crate) async fn serve(side: Side, data: PathBuf, url: String) {
+    std::fs::create_dir_all(&data).unwrap();
+    let file = data.join("bench.toml");
+    let settings =
+        format!("data = {data:?}\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"\"\n[store]\nurl = {url:?}\n");
+    std::fs::write(&file, settings).unwrap();
+    let options = Options::load(&Sources { file: Some(file), ..Sources::default() }).unwrap();
+    let modules: Vec<Box<dyn Module>> = match side {
+        Side::Ours => rapport::modules().into_iter().filter(|module| module.name() == "interactions").collect(),
+        Side::Naive => vec![Box::new(Naive::new(&data, &url).await)],
+    };
+    let running = rapport_server::start(options, modules, World::system()).await.unwrap();
+    println!("{}", running.addr());
+    std::future::pending::<()>().await;
+}
+
+/// A side that runs; ended with this value.
+pub(crate) struct Host {
+    child: Child,
+    /// Where it listens.
+    pub(crate) address: String,
+    // After the child: it uses the place.
+    pub(crate) place: StorePlace,
+}
+
+impl Host {
+    /// Starts a side on an empty place.
+    pub(crate) async fn start(side: Side, place: StorePlace) -> Host {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .arg("host")
+            .arg(side.to_possible_value().unwrap().get_name())
+            .arg("--data")
+            .arg(place.data().join("all"))
+            .arg("--url")
+            .arg(place.url())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = lines.next_line().await.unwrap().expect("the side listens");
+        Host { child, address, place }
+    }
+
+    /// CPU seconds that the side has used.
+    pub(crate) fn cpu(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id().unwrap())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        // utime and stime, in ticks of 1/100 s.
+        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+    }
+}

@@ -1,0 +1,125 @@
+//! The benchmark: figures as ratios beside baselines of the same run. It is no test and passes nothing.
+//!
+//! `cargo run --release -p rapport-tests --bin bench -- [write|stream|start|all] [--store sqlite|postgres|both]
+//! [--in-flight 1,16,64,256] [--seconds 3] [--rounds 3] [--postgres URL]`
+//!
+//! Each side runs in a process of its own (this program again), so that its CPU can be told from the load's. Pairs run
+//! in alternated rounds and medians are printed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
+
+mod host;
+mod load;
+mod naive;
+mod raw;
+mod start;
+mod write;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Figures as ratios beside baselines of the same run.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Which back end.
+    #[arg(long, value_enum, default_value = "both", global = true)]
+    store: Stores,
+    /// Calls in flight, one figure each.
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64,256", global = true)]
+    in_flight: Vec<usize>,
+    /// Length of one measurement in seconds.
+    #[arg(long, default_value_t = 3, global = true)]
+    seconds: u64,
+    /// Rounds, ours and baseline by turns.
+    #[arg(long, default_value_t = 3, global = true)]
+    rounds: usize,
+    /// A PostgreSQL server on which databases may be made; a cluster of the benchmark's own unless given.
+    #[arg(long, env = "RAPPORT_TEST_POSTGRES_URL", global = true)]
+    postgres: Option<String>,
+}
+
+#[derive(Subcommand, Clone)]
+enum What {
+    /// RecordInteraction against one transaction per request.
+    Write,
+    /// StreamInteractions against raw 1000-row INSERT.
+    Stream,
+    /// Time to the first RPC, size of the binary, idle memory.
+    Start,
+    /// Everything.
+    All,
+    /// One side of a pair (started by the benchmark itself).
+    #[command(hide = true)]
+    Host {
+        /// Which side.
+        #[arg(value_enum)]
+        side: host::Side,
+        /// The data folder.
+        #[arg(long)]
+        data: PathBuf,
+        /// The store.
+        #[arg(long)]
+        url: String,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Stores {
+    Sqlite,
+    Postgres,
+    Both,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    let what = arguments.what.clone().unwrap_or(What::All);
+    rapport_testkit::block_on(async {
+        if let What::Host { side, data, url } = what {
+            host::serve(side, data, url).await;
+            return;
+        }
+        let plan = Plan {
+            length: Duration::from_secs(arguments.seconds),
+            rounds: arguments.rounds.max(1),
+            in_flight: arguments.in_flight.clone(),
+        };
+        if matches!(what, What::Start | What::All) {
+            start::measure().await;
+        }
+        for store in [Stores::Sqlite, Stores::Postgres] {
+            if arguments.store != Stores::Both && arguments.store != store {
+                continue;
+            }
+            // Kept alive for as long as its databases are used.
+            let cluster = (store == Stores::Postgres && arguments.postgres.is_none())
+                .then(rapport_testkit::cluster::Cluster::start);
+            let admin = match (&cluster, &arguments.postgres) {
+                _ if store == Stores::Sqlite => None,
+                (Some(cluster), _) => Some(cluster.admin_url()),
+                (None, given) => given.clone(),
+            };
+            if matches!(what, What::Write | What::All) {
+                write::unary(&plan, admin.as_deref()).await;
+            }
+            if matches!(what, What::Stream | What::All) {
+                write::stream(&plan, admin.as_deref()).await;
+            }
+        }
+    });
+}
+
+/// How long and how often to measure.
+struct Plan {
+    length: Duration,
+    rounds: usize,
+    in_flight: Vec<usize>,
+}
+
+/// The middle of some figures.
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}

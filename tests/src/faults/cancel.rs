@@ -1,0 +1,72 @@
+//! Callers that go away: nothing acknowledged is lost, nothing is doubled, no session is left in a transaction.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rapport_proto::interactions::v1::interaction_service_client::InteractionServiceClient;
+use rapport_store::sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
+use rapport_testkit::place::StorePlace;
+use rapport_testkit::sandbox::{Sandbox, Topology};
+use rapport_testkit::size;
+
+use super::load::{self, Book};
+
+rapport_testkit::each_store! {
+    async fn fault_cancelled_calls_lose_and_double_nothing(place: StorePlace) {
+        let calls: usize = size::pick(6_000, 100_000);
+        let url = place.url().to_owned();
+        let sandbox = Sandbox::builder(rapport::modules).place(place).topology(Topology::Child).start().await;
+        let party = load::party();
+        let book = Arc::new(Book::default());
+        let (started, cancelled) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut callers = Vec::new();
+        for caller in 0..32_u64 {
+            let (book, started, cancelled) = (Arc::clone(&book), Arc::clone(&started), Arc::clone(&cancelled));
+            let (party, channel) = (party.clone(), sandbox.channel("interactions"));
+            callers.push(tokio::spawn(async move {
+                let mut client = InteractionServiceClient::new(channel);
+                let mut state = 0x2545_f491_4f6c_dd1d_u64.wrapping_mul(caller + 1);
+                while started.fetch_add(1, Ordering::Relaxed) < calls {
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    // One in eight stays, so that there is something acknowledged to lose.
+                    let patience = if state.is_multiple_of(8) { Duration::from_secs(10) } else { Duration::from_micros((state >> 8) % 5_000) };
+                    let request_id = book.send();
+                    match tokio::time::timeout(patience, client.record_interaction(load::request(&party, request_id))).await {
+                        Ok(Ok(reply)) => book.acknowledge(request_id, reply.into_inner().name),
+                        // Dropping the call resets its stream: the server's handler is dropped wherever it stands. After
+                        // many resets the server ends the connection, and with it the calls of others on it.
+                        Err(_) | Ok(Err(_)) => _ = cancelled.fetch_add(1, Ordering::Relaxed),
+                    }
+                }
+            }));
+        }
+        for caller in callers {
+            caller.await.expect("a caller ends");
+        }
+        let cancelled = cancelled.load(Ordering::Relaxed);
+        let channel = sandbox.channel("interactions");
+        let audit = load::audit(&channel, &party, &book).await;
+        load::feed(&channel, &audit.names).await;
+        println!(
+            "{calls} calls: {} acknowledged, {cancelled} cancelled, of which {} had committed in flight",
+            book.acknowledged(),
+            audit.unacknowledged_effects
+        );
+        assert!(cancelled >= calls / 10, "vacuous: only {cancelled} of {calls} calls were cancelled");
+        assert!(audit.unacknowledged_effects >= calls / 50, "vacuous: only {} committed in flight", audit.unacknowledged_effects);
+        assert!(book.acknowledged() >= calls / 50, "vacuous: only {} acknowledged", book.acknowledged());
+        if url != "sqlite" {
+            let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                AND state LIKE 'idle in transaction%'";
+            let database = Database::connect(&url).await.expect("the database answers");
+            let row = database.query_one_raw(Statement::from_string(DbBackend::Postgres, sessions)).await;
+            let left: i64 = row.expect("the query runs").expect("one row").try_get_by_index(0).expect("a count");
+            assert_eq!(left, 0, "sessions left in a transaction");
+            database.close().await.expect("the connection closes");
+        }
+        sandbox.stop().await;
+    }
+}
