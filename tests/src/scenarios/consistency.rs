@@ -55,7 +55,7 @@ fn stale(metadata: &MetadataMap) -> Option<String> {
 async fn every_write_is_seen_by_the_next_read(stage: &Stage) {
     let (party, created) = stage.party_at(person("Reader")).await;
     let when = at("2026-01-05T10:00:00Z");
-    for n in 1..=40 {
+    for n in 1..=25 {
         let request = record(contact("order", by_party(&party.name), after(when, n)));
         let answer = stage.interactions(ACME).record_interaction(request).await.expect("recorded");
         let seen = positions(answer.metadata());
@@ -88,7 +88,7 @@ async fn what_cannot_be_reached_is_marked_in_time(stage: &Stage) {
     assert_eq!(count(stage, &party.name, &positions(answer.metadata())).await, 1);
     let unreachable = Positions::from([("interactions".to_owned(), newest + 1_000_000)]);
     // Answered within the caller's own deadline, with what is known, and marked.
-    for limit in [Duration::from_millis(300), Duration::from_millis(1_000)] {
+    for limit in [Duration::from_millis(800), Duration::from_millis(1_600)] {
         let (answer, took) =
             timed(stage.scores(ACME).get_scores(within(at_least(scores(&party.name), &unreachable), limit))).await;
         let answer = answer.expect("an answer, if a stale one");
@@ -105,7 +105,7 @@ async fn what_cannot_be_reached_is_marked_in_time(stage: &Stage) {
     let timeline = GetTimelineRequest { party: party.name.clone(), ..Default::default() };
     let (answer, took) = timed(stage.interactions(ACME).get_timeline(at_least(timeline, &unreachable))).await;
     assert_eq!(stale(answer.expect("read").metadata()), None);
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_millis(1_500), "it waited: {took:?}");
 }
 
 async fn timed<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> (Result<Response<T>, Status>, Duration) {
@@ -131,7 +131,7 @@ async fn peers_answer_while_one_is_away(stage: &mut Stage) {
     // Scoring goes on with what it knows, and says that it is no more.
     assert_eq!(count(stage, &party.name, &seen).await, 1);
     let newer = Positions::from([("interactions".to_owned(), seen["interactions"] + 1)]);
-    let request = within(at_least(scores(&party.name), &newer), Duration::from_millis(400));
+    let request = within(at_least(scores(&party.name), &newer), Duration::from_millis(800));
     let answer = stage.scores(ACME).get_scores(request).await.expect("an answer, if a stale one");
     assert_eq!(stale(answer.metadata()), Some(format!("interactions@{}", seen["interactions"])));
     let away = stage.interactions(ACME).record_interaction(call(1)).await.expect_err("away");

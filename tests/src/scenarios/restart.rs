@@ -8,7 +8,8 @@ use rapport_proto::scoring::v1::{GetScoresRequest, Score};
 use rapport_proto::stakeholders::v1 as stakeholders;
 use rapport_testkit::Code;
 use rapport_testkit::asserts::{at_least, is_replayed, positions};
-use rapport_testkit::sandbox::{SandboxBuilder, Topology};
+use rapport_testkit::place::StorePlace;
+use rapport_testkit::sandbox::{Sandbox, SandboxBuilder, Topology};
 use stakeholders::{Consent, ConsentState, CreatePartyRequest, Party, Relationship};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -29,17 +30,7 @@ rapport_testkit::each_world! {
     modules = rapport::modules;
 
     async fn a_stop_surprises_nobody_and_loses_nothing(sandbox: SandboxBuilder) {
-        let mut stage = Stage::open(sandbox.setting("stop.grace", "4s").setting("stop.notice", "1s")).await;
-        let before = History::make(&stage).await;
-        let resumed = everybody_stops_in_order(&mut stage, &before).await;
-        for service in stage.sandbox.services() {
-            if stage.sandbox.topology() == Topology::Processes || service == "stakeholders" {
-                stage.sandbox.restart(&service).await;
-            }
-        }
-        before.is_all_there(&stage).await;
-        streams_go_on_where_they_stopped(&stage, &before, resumed).await;
-        stage.close().await;
+        stop_and_start_again(sandbox).await;
     }
 
     async fn without_tokens_everything_is_the_local_tenants(sandbox: SandboxBuilder) {
@@ -47,6 +38,26 @@ rapport_testkit::each_world! {
         the_whole_works_without_a_credential(&sandbox).await;
         sandbox.stop().await;
     }
+}
+
+rapport_testkit::each_store! {
+    async fn the_binary_with_everything_in_it_does_so_too(place: StorePlace) {
+        stop_and_start_again(Sandbox::builder(rapport::modules).topology(Topology::Child).place(place)).await;
+    }
+}
+
+async fn stop_and_start_again(sandbox: SandboxBuilder) {
+    let mut stage = Stage::open(sandbox.setting("stop.grace", "4s").setting("stop.notice", "1s")).await;
+    let before = History::make(&stage).await;
+    let resumed = everybody_stops_in_order(&mut stage, &before).await;
+    for service in stage.sandbox.services() {
+        if stage.sandbox.topology() == Topology::Processes || service == "stakeholders" {
+            stage.sandbox.restart(&service).await;
+        }
+    }
+    before.is_all_there(&stage).await;
+    streams_go_on_where_they_stopped(&stage, &before, resumed).await;
+    stage.close().await;
 }
 
 /// What was written before the stop.
@@ -240,12 +251,16 @@ async fn everybody_stops_in_order(stage: &mut Stage, before: &History) -> Cursor
     let gone =
         stage.interactions(ACME).get_interaction(GetInteractionRequest { name: before.interaction.name.clone() }).await;
     assert_eq!(gone.expect_err("stopped").code(), Code::Unavailable);
-    if stage.sandbox.topology() == Topology::OneProcess {
-        assert_eq!(status, None);
+    match stage.sandbox.topology() {
+        Topology::OneProcess => assert_eq!(status, None),
+        Topology::Child | Topology::Processes => {
+            assert!(status.is_some_and(|status| status.success()), "{status:?}: {}", stage.sandbox.log("interactions"));
+        }
+    }
+    if stage.sandbox.topology() != Topology::Processes {
         end(&mut parties).await.expect("the watch ends well");
         return cursors;
     }
-    assert!(status.is_some_and(|status| status.success()), "{status:?}: {}", stage.sandbox.log("interactions"));
     // The others go on until they are asked to stop too.
     stage.party(person("Meanwhile")).await;
     cursors.parties = super::roles::change(&mut parties).await.cursor;
@@ -285,7 +300,7 @@ async fn streams_go_on_where_they_stopped(stage: &Stage, before: &History, from:
 
 /// The embedded default, loopback and no token: one local tenant, whose caller may do everything, and services that find
 /// each other all the same.
-async fn the_whole_works_without_a_credential(sandbox: &rapport_testkit::sandbox::Sandbox) {
+async fn the_whole_works_without_a_credential(sandbox: &Sandbox) {
     use interaction_service_client::InteractionServiceClient;
     use rapport_proto::scoring::v1::score_service_client::ScoreServiceClient;
     use stakeholders::party_service_client::PartyServiceClient;
