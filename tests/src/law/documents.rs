@@ -5,14 +5,10 @@ use super::{files, read, root};
 #[test]
 fn errors_are_documented() {
     let page = rapport_proto::contract::errors_page();
-    let path = root().join("docs/errors.md");
-    if std::env::var_os("RAPPORT_WRITE_DOCS").is_some() {
-        std::fs::write(&path, &page).expect("docs/errors.md is writable");
-    }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let kept = std::fs::read_to_string(root().join("docs/errors.md")).unwrap_or_default();
     assert!(
         kept == page,
-        "docs/errors.md is not what the contract says; write it anew with RAPPORT_WRITE_DOCS=1 cargo test -p rapport-tests errors_are_documented"
+        "docs/errors.md is not what the contract says: cargo run -p rapport-proto --example errors > docs/errors.md"
     );
 }
 
