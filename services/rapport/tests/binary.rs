@@ -137,9 +137,14 @@ impl Server {
     }
 
     fn signal(&self, name: &str) {
-        let done = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
-        assert!(done.success());
+        send(name, self.child.id());
     }
+}
+
+/// Sends a signal by the shell's own kill: the program of that name is not installed everywhere.
+fn send(signal: &str, process: u32) {
+    let done = Command::new("sh").args(["-c", &format!("kill -s {signal} {process}")]).status().unwrap();
+    assert!(done.success());
 }
 
 impl Drop for Server {
@@ -231,8 +236,7 @@ fn a_demo_that_stays_says_what_to_try_and_removes_its_folder() {
     }
     assert!(story.contains("grpcurl -plaintext"), "{story}");
     assert_eq!(std::fs::read_dir(&temp).unwrap().count(), 1);
-    let done = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
-    assert!(done.success());
+    send("INT", child.id());
     reader.read_to_string(&mut story).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert_eq!(std::fs::read_dir(&temp).unwrap().count(), 0, "the fresh folder is gone");

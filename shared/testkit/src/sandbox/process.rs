@@ -101,7 +101,8 @@ impl Process {
 
     pub(super) async fn terminate(&mut self) -> ExitStatus {
         let pid = self.pid().expect("the process does not run").to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().await;
+        // The shell's own kill: the program of that name is not installed everywhere.
+        let sent = Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status().await;
         assert!(sent.is_ok_and(|status| status.success()), "process {pid} cannot be signalled");
         self.wait(STOP).await
     }
