@@ -49,7 +49,7 @@ impl Default for StoreOptions {
             batches_in_flight: 8,
             max_batch: 512,
             queue_limit: 16_384,
-            acquire_timeout: Duration::from_millis(800),
+            acquire_timeout: Duration::from_millis(700),
             lock_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
             request_retention: Duration::from_secs(25 * 60 * 60),

@@ -47,7 +47,7 @@ fn fault_a_stopped_database_is_unavailable_and_recovers_without_a_restart() {
                     .expect_err("the database is gone");
                 assert_eq!(status.code(), Code::Unavailable, "{status:?}");
                 assert_eq!(reason(&status).as_deref(), Some("STORE_UNAVAILABLE"));
-                assert!(asked.elapsed() < Duration::from_millis(1_500), "told after {:?}", asked.elapsed());
+                assert!(asked.elapsed() < Duration::from_secs(1), "told after {:?}", asked.elapsed());
             }
             cluster.start_again();
             load::ready(&channel, &party, Duration::from_secs(10)).await;
