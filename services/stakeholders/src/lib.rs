@@ -81,7 +81,7 @@ impl Module for Stakeholders {
     fn workers(&self, _: &Context, workers: &mut Workers) {
         // Reading the numbering plans takes a moment that no caller should wait for.
         workers.add("stakeholders: numbering plans", |cancel| async move {
-            let _ = tokio::task::spawn_blocking(domain::phone::warm).await;
+            let _ = tokio::task::spawn_blocking(rapport_identity::warm).await;
             cancel.cancelled().await;
         });
     }

@@ -63,7 +63,7 @@ impl IdentityService for IdentityApi {
             // A number in national form is read with the plan of its party's country.
             let national = given.is_some_and(|given| {
                 given.country_code.is_empty()
-                    && Scheme::parse(&given.scheme).is_ok_and(|scheme| scheme.as_str() == Scheme::TEL)
+                    && Scheme::parse(&given.scheme).is_ok_and(|scheme| scheme.as_str() == rapport_identity::scheme::TEL)
             });
             let home = match party {
                 Some(id) if national => {

@@ -128,7 +128,9 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use crate::commands::bench::{decide, tenant};
-    use crate::domain::identifier::{Lookup, Scheme};
+    use rapport_identity::Lookup;
+
+    use crate::domain::identifier::Scheme;
     use crate::domain::medium::{Medium, MediumContext, MediumKind};
     use crate::domain::party::Lifecycle;
     use crate::domain::party::tests::draft;

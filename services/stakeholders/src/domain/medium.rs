@@ -1,11 +1,12 @@
 //! Ways to reach a party.
 
+use rapport_identity::{normalize, role_mailbox};
 use rapport_types::error::FieldError;
 use rapport_types::text::{Limits, Text, key};
 use rapport_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::identifier::{self, Scheme};
+use super::identifier::Scheme;
 use super::period::Period;
 
 /// The most media that one party may have.
@@ -140,10 +141,10 @@ impl Medium {
         };
         let value = text.as_str();
         let normalized = match scheme(kind, context.network) {
-            Some(scheme) => identifier::normalize(&scheme, value, context.country)?,
+            Some(scheme) => normalize(scheme.as_str(), value, context.country)?,
             None => key(value).split_whitespace().collect::<Vec<_>>().join(" "),
         };
-        let shared = kind == MediumKind::Email && identifier::role_mailbox(&normalized);
+        let shared = kind == MediumKind::Email && role_mailbox(&normalized);
         Ok(Medium {
             kind,
             value: value.to_owned(),

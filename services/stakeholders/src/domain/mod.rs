@@ -11,7 +11,6 @@ pub mod neighbourhood;
 pub mod party;
 pub mod party_change;
 pub mod period;
-pub mod phone;
 pub mod provenance;
 pub mod question;
 pub mod relationship;

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rapport_identity::Lookup;
 use rapport_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::identifier::{Lookup, Scheme};
+use super::identifier::Scheme;
 use super::party::{Party, PartyDraft};
 use super::resolution::{self, Asked, Candidate, Card, Hints, Holder, MAX_HOLDERS};
 

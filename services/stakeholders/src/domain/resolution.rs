@@ -5,11 +5,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use rapport_identity::{role_mailbox, scheme};
 use rapport_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::identifier::{self, Scheme, Strength};
+use super::identifier::{Scheme, Strength};
 use super::medium::Verification;
 use super::party::PartyKind;
 use super::period::Period;
@@ -175,8 +176,7 @@ fn times(confidence: i64, factor: i64) -> i64 {
 
 /// Whether a value that is looked up is shared by what it is, by what the caller says or by what a holder says.
 fn is_shared(asked: &Asked) -> bool {
-    let mailbox =
-        asked.scheme.as_str() == Scheme::EMAIL && asked.normalized.as_deref().is_some_and(identifier::role_mailbox);
+    let mailbox = asked.scheme.as_str() == scheme::EMAIL && asked.normalized.as_deref().is_some_and(role_mailbox);
     // What a crowd holds is shared, whether or not anybody says so.
     let crowd = asked.holders.len() > MAX_HOLDERS;
     asked.shared || mailbox || crowd || asked.holders.iter().any(|holder| holder.shared)

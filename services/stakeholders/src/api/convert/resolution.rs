@@ -1,5 +1,6 @@
 //! Searches for a party and their answers.
 
+use rapport_identity::{Lookup, MAX_VALUE, lookup, scheme};
 use rapport_proto::stakeholders::v1 as proto;
 use rapport_rpc::wire;
 use rapport_types::reason;
@@ -7,7 +8,7 @@ use rapport_types::reason;
 use super::{bounded, count, kind_in, name_line, party_name, party_out, provenance_in};
 use crate::api::Reading;
 use crate::domain::country;
-use crate::domain::identifier::{self, Identifier, Lookup, Scheme, Strength};
+use crate::domain::identifier::{Identifier, Scheme, Strength};
 use crate::domain::medium::{Medium, MediumContext, MediumKind};
 use crate::domain::name;
 use crate::domain::party::{PartyDraft, PartyKind, Profile};
@@ -65,14 +66,14 @@ fn query_in(reading: &Reading<'_>, value: &proto::IdentifierQuery) -> Option<Que
     let fields = &reading.fields;
     let scheme = fields.check("scheme", Scheme::parse(&value.scheme));
     let country = fields.check("country_code", country::parse(&value.country_code));
-    let raw = super::line(fields, "value", &value.value, identifier::MAX_VALUE);
+    let raw = super::line(fields, "value", &value.value, MAX_VALUE);
     let (scheme, country, raw) = (scheme?, country?, raw?);
-    if raw.trim().is_empty() && scheme.as_str() != Scheme::TEL {
+    if raw.trim().is_empty() && scheme.as_str() != scheme::TEL {
         fields.push("value", reason::REQUIRED, "must be given");
         return None;
     }
     let country = reading.country(&[&country]).to_owned();
-    let lookup = identifier::lookup(&scheme, &raw, &country);
+    let lookup = lookup(scheme.as_str(), &raw, &country);
     Some(Query { asking: Asking { scheme, lookup, shared: value.shared }, raw, country })
 }
 
@@ -106,8 +107,8 @@ fn provisional(
             continue;
         };
         let medium_kind = match scheme.as_str() {
-            Scheme::TEL => Some(MediumKind::Phone),
-            Scheme::EMAIL => Some(MediumKind::Email),
+            scheme::TEL => Some(MediumKind::Phone),
+            scheme::EMAIL => Some(MediumKind::Email),
             _ => None,
         };
         if let Some(medium_kind) = medium_kind {

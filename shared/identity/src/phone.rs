@@ -3,7 +3,7 @@
 use rapport_types::error::FieldError;
 use rapport_types::reason;
 
-use super::text::refuse;
+use crate::refuse;
 
 /// What people and switches send in place of a number that is held back, without spaces and in lower case.
 const WITHHELD: &[&str] = &[
@@ -59,7 +59,7 @@ const EXTENSIONS: &[&str] = &["extension", "ramal", "ext", "extn", "anexo", "pos
 
 /// What a written number turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub(crate) enum Reading {
     /// A number, in E.164: `+` and 7 to 15 digits.
     Number(String),
     /// The caller held it back.
@@ -67,7 +67,7 @@ pub enum Reading {
 }
 
 /// The ASCII digit for a decimal digit of any script.
-pub fn fold_digit(letter: char) -> char {
+pub(crate) fn fold_digit(letter: char) -> char {
     let code = u32::from(letter);
     ZEROS
         .iter()
@@ -91,7 +91,7 @@ pub fn withheld(raw: &str) -> bool {
 ///
 /// # Errors
 /// `MALFORMED` when it is no number of the plan, or is national and no country was given.
-pub fn read(raw: &str, country: &str) -> Result<Reading, FieldError> {
+pub(crate) fn read(raw: &str, country: &str) -> Result<Reading, FieldError> {
     if withheld(raw) {
         return Ok(Reading::Withheld);
     }
@@ -104,7 +104,7 @@ pub fn read(raw: &str, country: &str) -> Result<Reading, FieldError> {
 ///
 /// # Errors
 /// As [`read`]; `IDENTIFIER_SHARED` for a withheld number, which can name nobody.
-pub fn parse(raw: &str, country: &str) -> Result<String, FieldError> {
+pub(crate) fn parse(raw: &str, country: &str) -> Result<String, FieldError> {
     match read(raw, country)? {
         Reading::Number(number) => Ok(number),
         Reading::Withheld => refuse(reason::IDENTIFIER_SHARED, "is a withheld number, which names nobody"),
