@@ -30,6 +30,11 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// Who asks for what, as the record of the request has it.
+    pub(crate) fn asker(&self) -> i64 {
+        LockKey::digest("asker", &[self.principal.as_bytes(), self.method.as_bytes()]).0
+    }
+
     /// The key under which twins of one request exclude one another.
     pub(crate) fn request_key(&self) -> Option<LockKey> {
         self.request_id.map(|id| {

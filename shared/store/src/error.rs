@@ -19,6 +19,9 @@ pub enum StoreError {
     /// A decision: the caller gets it as it is.
     #[error("{0}")]
     Domain(#[from] Error),
+    /// A batch that did not look holds a request that was done before.
+    #[error("a request was repeated")]
+    Repeated,
     /// A command panicked; the text is for the log.
     #[error("a write panicked")]
     Panicked(String),
@@ -61,6 +64,7 @@ impl StoreError {
         match self {
             Self::Db(error) => classify(error),
             Self::Domain(_) => Class::Domain,
+            Self::Repeated => Class::Contention,
             Self::Panicked(_) => Class::Bug,
         }
     }
@@ -70,8 +74,8 @@ impl StoreError {
         match self {
             Self::Domain(error) => error,
             Self::Db(error) => answer(classify(&error), error),
-            Self::Panicked(_) => {
-                let mut answer = plain(Class::Bug);
+            Self::Repeated | Self::Panicked(_) => {
+                let mut answer = plain(self.class());
                 answer.source = Some(Arc::new(self));
                 answer
             }

@@ -14,17 +14,18 @@ use crate::keys::{self, Subject};
 use crate::rows::{Rows, Sql};
 use crate::tx::Tx;
 
-const KEY: &[&str] = &["tenant", "principal", "method", "request_id"];
+const KEY: &[&str] = &["tenant", "request_id", "asker"];
 const FIELD: &str = "idempotency.reply";
 
 /// What is to be recorded for an item that succeeded.
 pub(crate) struct Request {
     pub(crate) tenant: rapport_types::tenant::TenantId,
-    pub(crate) principal: String,
-    pub(crate) method: &'static str,
     pub(crate) id: Uuid,
+    pub(crate) asker: i64,
     pub(crate) fingerprint: [u8; 32],
     pub(crate) subject: Subject,
+    /// Whether it is never swept away.
+    pub(crate) keep: bool,
     pub(crate) reply: Vec<u8>,
 }
 
@@ -43,20 +44,17 @@ pub(crate) async fn begin(tx: &Tx, locks: &[LockKey], scopes: &[&Scope]) -> Resu
     let mut asked = HashMap::new();
     for (at, scope) in scopes.iter().enumerate() {
         if let Some(id) = scope.request_id {
-            let key = (scope.tenant.as_str(), scope.principal.as_str(), scope.method, id);
-            asked.insert(key, (at, *scope));
+            asked.insert((scope.tenant.as_str(), id, scope.asker()), (at, *scope));
         }
     }
-    let values = asked.keys().flat_map(|(tenant, principal, method, id)| {
-        [Value::from(*tenant), Value::from(*principal), Value::from(*method), Value::from(*id)]
-    });
-    let values: Vec<Value> = values.collect();
+    let values: Vec<Value> =
+        asked.keys().flat_map(|(tenant, id, asker)| [(*tenant).into(), (*id).into(), (*asker).into()]).collect();
     let sql = if tx.backend() == DbBackend::Postgres && !locks.is_empty() {
         // The locks and the records in one round trip. The records are seen as they were before the wait for the locks:
         // a twin that another process recorded meanwhile is met as a unique value, and found on the next try.
         let sql = Sql::new(
             tx.db(),
-            "SELECT i.tenant, i.principal, i.method, i.request_id, i.fingerprint, i.subject, i.reply, l.held \
+            "SELECT i.tenant, i.request_id, i.asker, i.fingerprint, i.subject, i.reply, l.held \
              FROM (SELECT count(pg_advisory_xact_lock(key)) AS held FROM unnest(",
         )
         .bind(locks.iter().map(|key| key.0).collect::<Vec<i64>>())
@@ -65,11 +63,8 @@ pub(crate) async fn begin(tx: &Tx, locks: &[LockKey], scopes: &[&Scope]) -> Resu
     } else if asked.is_empty() {
         return Ok(HashMap::new());
     } else {
-        Sql::new(
-            tx.db(),
-            "SELECT tenant, principal, method, request_id, fingerprint, subject, reply FROM idempotency WHERE ",
-        )
-        .in_rows(KEY, values)
+        Sql::new(tx.db(), "SELECT tenant, request_id, asker, fingerprint, subject, reply FROM idempotency WHERE ")
+            .in_rows(KEY, values)
     };
     let rows = sql.all(tx.db()).await?;
     let mut known = HashMap::with_capacity(rows.len());
@@ -78,19 +73,18 @@ pub(crate) async fn begin(tx: &Tx, locks: &[LockKey], scopes: &[&Scope]) -> Resu
         let Some(tenant) = row.try_get_by_index::<Option<String>>(0)? else {
             continue;
         };
-        let (principal, method) = (row.try_get_by_index::<String>(1)?, row.try_get_by_index::<String>(2)?);
-        let id = row.try_get_by_index::<Uuid>(3)?;
-        let key = (tenant.as_str(), principal.as_str(), method.as_str(), id);
+        let id = row.try_get_by_index::<Uuid>(1)?;
+        let key = (tenant.as_str(), id, row.try_get_by_index::<i64>(2)?);
         let Some((at, scope)) = asked.get(&key).copied() else {
             continue;
         };
-        let fingerprint: Vec<u8> = row.try_get_by_index(4)?;
+        let fingerprint: Vec<u8> = row.try_get_by_index(3)?;
         if fingerprint != scope.fingerprint {
             known.insert(at, Known::Refused(reused(id)));
             continue;
         }
-        let subject = Subject::of(&scope.tenant, row.try_get_by_index(5)?);
-        sealed.push((at, subject, row.try_get_by_index::<Vec<u8>>(6)?));
+        let subject = Subject::of(&scope.tenant, row.try_get_by_index(4)?);
+        sealed.push((at, subject, row.try_get_by_index::<Vec<u8>>(5)?));
     }
     if sealed.is_empty() {
         return Ok(known);
@@ -118,10 +112,8 @@ fn reused(id: Uuid) -> Error {
 
 /// The rows that record these requests.
 pub(crate) async fn rows(tx: &Tx, requests: Vec<Request>) -> Result<Rows, StoreError> {
-    let mut rows = Rows::new(
-        "idempotency",
-        &["tenant", "principal", "method", "request_id", "fingerprint", "subject", "reply", "created_at"],
-    );
+    let mut rows =
+        Rows::new("idempotency", &["tenant", "request_id", "asker", "fingerprint", "subject", "reply", "created_at"]);
     if requests.is_empty() {
         return Ok(rows);
     }
@@ -137,13 +129,13 @@ pub(crate) async fn rows(tx: &Tx, requests: Vec<Request>) -> Result<Rows, StoreE
         };
         rows.push([
             request.tenant.as_str().into(),
-            request.principal.into(),
-            request.method.into(),
             request.id.into(),
+            request.asker.into(),
             request.fingerprint.to_vec().into(),
             request.subject.id.into(),
             sealed.into(),
-            tx.now().as_micros().into(),
+            // What is kept for ever is never old: a sweep does not even come across it.
+            if request.keep { i64::MAX } else { tx.now().as_micros() }.into(),
         ]);
     }
     Ok(rows)

@@ -1,6 +1,6 @@
 //! Data keys per tenant and subject, wrapped by the key-encryption key. Destroying a key erases what it sealed.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use rapport_types::Uuid;
 use rapport_types::error::{Error, Kind};
 use rapport_types::reason;
 use rapport_types::tenant::TenantId;
-use sea_orm::{ConnectionTrait, DbErr, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 use zeroize::Zeroizing;
 
 use crate::blind;
@@ -26,6 +26,7 @@ use crate::tx::Tx;
 /// How long another replica's destruction of a key may go unnoticed here.
 const CACHE_TIME: Duration = Duration::from_secs(60);
 const CACHE_KEYS: u64 = 20_000;
+const KEY_COLUMNS: &[&str] = &["tenant", "subject", "wrapped", "created_at"];
 
 /// Whose key seals something: a party, an origin, or the tenant itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,7 +67,7 @@ pub(crate) enum DataKey {
 
 /// The data keys of some subjects.
 pub struct SubjectKeys {
-    keys: BTreeMap<Subject, DataKey>,
+    keys: HashMap<Subject, DataKey>,
 }
 
 impl std::fmt::Debug for SubjectKeys {
@@ -154,7 +155,7 @@ impl KeyRing {
         db: &impl ConnectionTrait,
         subjects: &[Subject],
     ) -> Result<SubjectKeys, StoreError> {
-        let mut keys = BTreeMap::new();
+        let mut keys = HashMap::with_capacity(subjects.len());
         let mut missing = Vec::new();
         for subject in subjects {
             match self.cache.get(subject) {
@@ -185,23 +186,27 @@ impl KeyRing {
                 .in_rows(&["tenant", "subject"], values)
                 .all(db)
                 .await?;
-            for row in rows {
-                let tenant: String = row.try_get_by_index(0)?;
-                let id: Uuid = row.try_get_by_index(1)?;
-                let wrapped: Option<Vec<u8>> = row.try_get_by_index(2)?;
-                let Some(subject) = some
-                    .binary_search_by(|s| (s.tenant.as_str(), s.id).cmp(&(tenant.as_str(), id)))
-                    .ok()
-                    .map(|at| some[at].clone())
-                else {
-                    continue;
-                };
-                let key = match wrapped {
-                    Some(wrapped) => self.unwrap_key(&subject, &wrapped)?,
-                    None => DataKey::Destroyed,
-                };
-                found.push((subject, key));
-            }
+            found.extend(self.opened(some, rows)?);
+        }
+        Ok(found)
+    }
+
+    /// The keys in rows of tenant, subject and wrapped key, of sorted subjects.
+    fn opened(&self, subjects: &[Subject], rows: Vec<QueryResult>) -> Result<Vec<(Subject, DataKey)>, StoreError> {
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            let tenant: String = row.try_get_by_index(0)?;
+            let id: Uuid = row.try_get_by_index(1)?;
+            let wrapped: Option<Vec<u8>> = row.try_get_by_index(2)?;
+            let at = subjects.binary_search_by(|s| (s.tenant.as_str(), s.id).cmp(&(tenant.as_str(), id)));
+            let Some(subject) = at.ok().and_then(|at| subjects.get(at)) else {
+                continue;
+            };
+            let key = match wrapped {
+                Some(wrapped) => self.unwrap_key(subject, &wrapped)?,
+                None => DataKey::Destroyed,
+            };
+            found.push((subject.clone(), key));
         }
         Ok(found)
     }
@@ -214,7 +219,7 @@ impl KeyRing {
 
     /// The keys of all subjects, made in this transaction where missing.
     pub(crate) async fn get_or_make(&self, tx: &Tx, subjects: &[Subject]) -> Result<SubjectKeys, StoreError> {
-        let mut keys = BTreeMap::new();
+        let mut keys = HashMap::with_capacity(subjects.len());
         let mut missing = Vec::new();
         for subject in subjects {
             match tx.remembered(subject).or_else(|| self.cache.get(subject)) {
@@ -229,10 +234,23 @@ impl KeyRing {
         }
         missing.sort_unstable();
         missing.dedup();
-        let mut found = self.read(tx.db(), missing.clone()).await?;
-        missing.retain(|subject| !found.iter().any(|(known, _)| known == subject));
+        let mut found = match tx.backend() {
+            DbBackend::Postgres => self.read_or_make(tx, &missing).await?,
+            _ => self.read(tx.db(), missing.clone()).await?,
+        };
+        let known: HashSet<&Subject> = found.iter().map(|(subject, _)| subject).collect();
+        missing.retain(|subject| !known.contains(subject));
         if !missing.is_empty() {
-            found.extend(self.make(tx, missing).await?);
+            found.extend(match tx.backend() {
+                // Another transaction made them at the same moment.
+                DbBackend::Postgres => self.read(tx.db(), missing).await?,
+                // There is no other writer.
+                _ => {
+                    let (rows, made) = self.make(tx, &missing)?;
+                    tx.insert_last(rows);
+                    made
+                }
+            });
         }
         for (subject, key) in found {
             tx.remember(subject.clone(), key.clone());
@@ -241,29 +259,45 @@ impl KeyRing {
         Ok(SubjectKeys { keys })
     }
 
-    async fn make(&self, tx: &Tx, subjects: Vec<Subject>) -> Result<Vec<(Subject, DataKey)>, StoreError> {
-        let mut rows = Rows::new("subject_key", &["tenant", "subject", "wrapped", "created_at"]);
+    /// New keys, and the rows that hold them.
+    fn make(&self, tx: &Tx, subjects: &[Subject]) -> Result<(Rows, Vec<(Subject, DataKey)>), StoreError> {
+        let mut rows = Rows::new("subject_key", KEY_COLUMNS);
         let mut made = Vec::with_capacity(subjects.len());
-        for subject in &subjects {
+        for subject in subjects {
             let key = seal::random_key().map_err(unsealed)?;
             let wrapped = seal::seal(&self.wrap, &subject.bound_to("key"), key.as_ref()).map_err(unsealed)?;
             rows.push([subject.tenant.as_str().into(), subject.id.into(), wrapped.into(), tx.now().as_micros().into()]);
             made.push((subject.clone(), DataKey::Live(Arc::new(key))));
         }
-        // In sorted order, so that two transactions never wait for one another in a ring. Whoever comes second finds
-        // the first one's key.
-        let inserted = rows.insert_with(tx.db(), "ON CONFLICT DO NOTHING").await?;
-        if inserted == made.len() as u64 {
-            return Ok(made);
-        }
-        self.read(tx.db(), subjects).await
+        Ok((rows, made))
+    }
+
+    /// The keys that exist, and new ones for the others, in one round trip. In sorted order, so that two transactions
+    /// never wait for one another in a ring. Whoever comes second gets nothing, and finds the first one's key.
+    async fn read_or_make(&self, tx: &Tx, subjects: &[Subject]) -> Result<Vec<(Subject, DataKey)>, StoreError> {
+        let (rows, _) = self.make(tx, subjects)?;
+        let mut values = Vec::new();
+        let sql = format!(
+            "WITH n AS ({}), k AS (SELECT k.tenant, k.subject, k.wrapped FROM n JOIN subject_key k \
+             ON k.tenant = n.tenant AND k.subject = n.subject), \
+             m AS (INSERT INTO subject_key ({}) SELECT n.* FROM n WHERE NOT EXISTS (SELECT 1 FROM subject_key k \
+             WHERE k.tenant = n.tenant AND k.subject = n.subject) ORDER BY n.tenant, n.subject \
+             ON CONFLICT DO NOTHING RETURNING tenant, subject, wrapped) \
+             SELECT * FROM k UNION ALL SELECT * FROM m",
+            rows.select(&mut values)?,
+            KEY_COLUMNS.join(", "),
+        );
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+        self.opened(subjects, tx.db().query_all_raw(statement).await?)
     }
 
     pub(crate) async fn destroy(&self, tx: &Tx, subjects: &[Subject]) -> Result<(), StoreError> {
         let mut subjects = subjects.to_vec();
         subjects.sort_unstable();
         subjects.dedup();
-        let mut rows = Rows::new("subject_key", &["tenant", "subject", "wrapped", "created_at"]);
+        // One of them may have been made in this transaction.
+        tx.insert_waiting().await?;
+        let mut rows = Rows::new("subject_key", KEY_COLUMNS);
         for subject in &subjects {
             rows.push([
                 subject.tenant.as_str().into(),

@@ -15,6 +15,7 @@
 //! | `committer/` | queue (fair, keyed), worker, batch, group (typed behind an erased face) |
 //! | `outbox`, `sequencer`, `feed`, `cursor` | events written with the rows; dense positions; reading them; consumers' cursors |
 //! | `idempotency` | one request id, one effect |
+//! | `operation` | long jobs as rows: begun in a write, claimed, ended once |
 //! | `keys`, `seal`, `blind`, `page` | sealed columns, blind indexes, page tokens |
 //! | `error` | driver errors to the kinds a caller may see; driver text goes to the log only |
 //!
@@ -23,8 +24,8 @@
 //! runs one pass on its own connection with `synchronous_commit=on`: it numbers every committed batch in order, and its
 //! commit is the one flush that, by the order of the log, makes all of them durable. A reply is sent only after a pass
 //! that began after the batch's commit and that saw the batch: so an acknowledged write survives a crash, the feed
-//! shows durable rows only, and one flush serves every batch of a cycle. (A batch that is all there is runs the pass in
-//! its own transaction and flushes itself: one round trip less for a lone caller.)
+//! shows durable rows only, and one flush serves every batch of a cycle. (A batch that is all there is runs the pass by
+//! the statement that writes its events, and flushes itself: no more round trips for a lone caller than without a feed.)
 
 mod blind;
 mod command;
@@ -37,6 +38,7 @@ mod idempotency;
 mod keys;
 mod migrate;
 mod open;
+mod operation;
 mod options;
 mod outbox;
 mod page;
@@ -59,6 +61,9 @@ pub use feed::{FeedPage, StoredEvent};
 pub use keys::{KeyFileError, Subject, SubjectKeys};
 pub use migrate::Migrations;
 pub use open::OpenError;
+pub use operation::{
+    Claim, Effect, Ending, Failure, LEASE, NewOperation, Operation, OperationList, OperationState, Progress,
+};
 pub use options::StoreOptions;
 pub use outbox::Outbox;
 pub use page::{Binding, Pages};

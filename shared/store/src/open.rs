@@ -75,6 +75,7 @@ impl Store {
         world: World,
     ) -> Result<Self, OpenError> {
         let (position, _) = watch::channel(0);
+        let doubt = postgres::Doubt::default();
         let stop = CancellationToken::new();
         let (writer, reader, sequencer, lock) = if options.is_postgres() {
             data_folder(options)?;
@@ -84,7 +85,7 @@ impl Store {
             migrated?;
             let pool = postgres::sequencer(options, service)?;
             (
-                postgres::writer(options, service)?,
+                postgres::writer(options, service, &doubt)?,
                 postgres::reader(options, service)?,
                 Some(sequencer::new(pool, position.clone(), stop.clone())),
                 None,
@@ -115,6 +116,7 @@ impl Store {
         let engine = Arc::new(Engine {
             world,
             writer,
+            doubt,
             keys: Arc::new(keys),
             queue: Queue::new(options.queue_limit, options.max_batch, max_locks, workers),
             failpoints: options.failpoints.clone(),

@@ -3,13 +3,13 @@
 use prost::Name;
 use rapport_types::tenant::TenantId;
 use rapport_types::time::Timestamp;
-use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 
 use crate::error::StoreError;
 use crate::feed;
 use crate::idempotency::{self, Request};
 use crate::keys::Subject;
-use crate::rows::{Arrays, Rows, Sql};
+use crate::rows::Rows;
 use crate::tx::Tx;
 
 struct Event {
@@ -27,6 +27,7 @@ struct Event {
 pub struct Outbox {
     events: Vec<Event>,
     subject: Option<Subject>,
+    keep: bool,
     traceparent: Option<String>,
 }
 
@@ -57,6 +58,11 @@ impl Outbox {
         self.subject = Some(subject);
     }
 
+    /// Keeps the record of this request for ever: it stays one effect however late it is sent again.
+    pub fn keep_request(&mut self) {
+        self.keep = true;
+    }
+
     /// The trace that the following events belong to; a consumer sets that of the event it handles. Within a command
     /// it is the caller's already.
     pub fn traceparent(&mut self, traceparent: Option<String>) {
@@ -76,12 +82,17 @@ impl Outbox {
     /// Starts the next item; gives the mark to go back to.
     pub(crate) fn enter(&mut self, traceparent: Option<&String>) -> usize {
         self.subject = None;
+        self.keep = false;
         self.traceparent = traceparent.cloned();
         self.events.len()
     }
 
     pub(crate) fn take_back(&mut self, mark: usize) {
         self.events.truncate(mark);
+    }
+
+    pub(crate) fn keeps_request(&self) -> bool {
+        self.keep
     }
 
     pub(crate) fn take_subject(&mut self, tenant: &TenantId) -> Subject {
@@ -105,120 +116,117 @@ pub(crate) enum Written {
 
 const COLUMNS: &[&str] = &["place", "tenant", "kind", "aggregate", "version", "occurred_at", "traceparent", "payload"];
 
-/// Writes events and request records at the end of a transaction.
-pub(crate) async fn write(tx: &Tx, out: Outbox, requests: Vec<Request>) -> Result<Written, StoreError> {
-    let requests = idempotency::rows(tx, requests).await?;
-    match tx.backend() {
-        DbBackend::Postgres => write_postgres(tx, out, requests).await,
-        _ => write_sqlite(tx, out, requests).await,
+/// Writes events, request records and the rows kept for the end, at the end of a transaction. `alone`: nobody else would
+/// share a pass with this batch, so on PostgreSQL it numbers itself, and its commit is the flush.
+pub(crate) async fn write(tx: &Tx, out: Outbox, requests: Vec<Request>, alone: bool) -> Result<Written, StoreError> {
+    let mut tables = tx.take_last();
+    tables.push(idempotency::rows(tx, requests).await?);
+    tables.extend(tx.take_last());
+    tables.retain(|rows| !rows.is_empty());
+    let count = out.events.len() as i64;
+    let mut events = Rows::new("outbox", COLUMNS);
+    for (place, event) in out.events.into_iter().enumerate() {
+        events.push([
+            (place as i64).into(),
+            event.tenant.as_str().into(),
+            event.kind.into(),
+            event.aggregate.into(),
+            event.version.into(),
+            event.occurred_at.as_micros().into(),
+            event.traceparent.into(),
+            event.payload.into(),
+        ]);
     }
-}
-
-fn cells(place: usize, event: Event) -> [Value; 8] {
-    [
-        (place as i64).into(),
-        event.tenant.as_str().into(),
-        event.kind.into(),
-        event.aggregate.into(),
-        event.version.into(),
-        event.occurred_at.as_micros().into(),
-        event.traceparent.into(),
-        event.payload.into(),
-    ]
+    match tx.backend() {
+        DbBackend::Postgres => write_postgres(tx, count, events, tables, alone).await,
+        _ => write_sqlite(tx, count, events, tables).await,
+    }
 }
 
 /// Everything in one statement, hence one round trip.
-async fn write_postgres(tx: &Tx, out: Outbox, requests: Rows) -> Result<Written, StoreError> {
-    let mut arrays = Arrays::new(2);
-    let mut sql = "WITH b AS (INSERT INTO feed_batch (events, recorded_at) VALUES ($1, $2) RETURNING batch)".to_owned();
-    let mut values = vec![Value::from(out.events.len() as i64), Value::from(tx.now().as_micros())];
-    if !out.events.is_empty() {
-        let mut flat = Vec::with_capacity(out.events.len() * COLUMNS.len());
-        for (place, event) in out.events.into_iter().enumerate() {
-            flat.extend(cells(place, event));
-        }
-        arrays.add(COLUMNS, flat)?;
+async fn write_postgres(
+    tx: &Tx,
+    count: i64,
+    events: Rows,
+    tables: Vec<Rows>,
+    alone: bool,
+) -> Result<Written, StoreError> {
+    let mut values = vec![Value::from(count), Value::from(tx.now().as_micros())];
+    let mut sql = if alone {
+        "WITH b AS (SELECT batch, first_at, last_at FROM feed_write($1, $2))".to_owned()
+    } else {
+        "WITH b AS (INSERT INTO feed_batch (events, recorded_at) VALUES ($1, $2) \
+         RETURNING batch, first_position AS first_at, last_position AS last_at)"
+            .to_owned()
+    };
+    if !events.is_empty() {
+        let select = events.select(&mut values)?;
+        let columns = COLUMNS.join(", ");
         sql.push_str(&format!(
-            ", o AS (INSERT INTO outbox (batch, {}) SELECT b.batch, {} FROM b, {})",
-            COLUMNS.join(", "),
-            arrays.selected.join(", "),
-            arrays.from()
+            ", o AS (INSERT INTO outbox (batch, {columns}) SELECT b.batch, e.* FROM b, ({select}) AS e)"
         ));
-        values.append(&mut arrays.values);
     }
-    if !requests.is_empty() {
-        let (columns, flat) = requests.into_parts();
-        let mut arrays = Arrays::new(values.len());
-        arrays.add(columns, flat)?;
-        sql.push_str(&format!(
-            ", i AS (INSERT INTO idempotency ({}) SELECT {} FROM {})",
-            columns.join(", "),
-            arrays.selected.join(", "),
-            arrays.from()
-        ));
-        values.append(&mut arrays.values);
+    for (at, rows) in tables.into_iter().enumerate() {
+        sql.push_str(&format!(", t{at} AS (INSERT INTO {} {})", rows.target(), rows.select(&mut values)?));
     }
-    sql.push_str(" SELECT batch FROM b");
+    sql.push_str(" SELECT batch, first_at, last_at FROM b");
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
     // All rows, not the first: the driver then reads to the end of the reply, errors included.
     let rows = tx.db().query_all_raw(statement).await?;
     let row = rows.first().ok_or_else(|| StoreError::lost("no batch row"))?;
+    if alone {
+        return Ok(Written::Numbered { first: row.try_get_by_index(1)?, newest: row.try_get_by_index(2)? });
+    }
     Ok(Written::Batch(row.try_get_by_index(0)?))
 }
 
-/// Numbers a batch within its own transaction, whose commit then is the flush: for a batch that no other would share a
-/// pass with. The rest of the feed waits for this commit, as it would for a pass.
-pub(crate) async fn number(tx: &Tx, batch: i64) -> Result<Written, StoreError> {
-    let rows = Sql::new(
-        tx.db(),
-        "SELECT numbered, first_at, last_at, set_config('synchronous_commit', 'on', true) FROM feed_pass()",
-    )
-    .all(tx.db())
-    .await?;
-    let mut first = None;
-    let mut newest = 0;
-    for row in rows {
-        newest = newest.max(row.try_get_by_index(2)?);
-        if row.try_get_by_index::<i64>(0)? == batch {
-            first = Some(row.try_get_by_index(1)?);
-        }
-    }
-    let first = first.ok_or_else(|| StoreError::lost("a pass did not see its own batch"))?;
-    Ok(Written::Numbered { first, newest })
-}
+/// Statements of one round trip to SQLite may have this many values: a script of many is not worth a place among the
+/// prepared ones.
+const SCRIPT: usize = 1_000;
 
-/// The one writer numbers its events itself.
-async fn write_sqlite(tx: &Tx, out: Outbox, requests: Rows) -> Result<Written, StoreError> {
-    requests.insert(tx.db()).await?;
-    let count = out.events.len() as i64;
+/// The one writer numbers its events itself. What is small goes in one round trip, a script of several statements: the
+/// way to the thread that runs them takes longer than a row.
+async fn write_sqlite(tx: &Tx, count: i64, events: Rows, tables: Vec<Rows>) -> Result<Written, StoreError> {
+    let mut pieces = Vec::new();
+    for rows in tables {
+        let target = rows.target();
+        pieces.extend(rows.lists().into_iter().map(|(list, values)| (format!("INSERT INTO {target} {list}"), values)));
+    }
+    if count > 0 {
+        pieces.push((NUMBER.to_owned(), vec![count.into(), tx.now().as_micros().into(), count.into()]));
+        // No other table with a row id is written after the batch's own row.
+        let head = format!("INSERT INTO outbox (batch, {}) SELECT last_insert_rowid(), * FROM ", COLUMNS.join(", "));
+        pieces.extend(events.lists().into_iter().map(|(list, values)| (format!("{head}({list})"), values)));
+    }
+    let mut placed = Vec::new();
+    let mut script = String::new();
+    let mut bound: Vec<Value> = Vec::new();
+    for (sql, mut values) in pieces {
+        if !script.is_empty() && bound.len() + values.len() > SCRIPT {
+            placed.extend(run(tx, std::mem::take(&mut script), std::mem::take(&mut bound)).await?);
+        }
+        if !script.is_empty() {
+            script.push_str("; ");
+        }
+        script.push_str(&sql);
+        bound.append(&mut values);
+    }
+    if !script.is_empty() {
+        placed.extend(run(tx, script, bound).await?);
+    }
     if count == 0 {
         let newest = feed::state(tx.db()).await?.position;
         return Ok(Written::Numbered { first: newest + 1, newest });
     }
-    let row = Sql::new(tx.db(), "INSERT INTO feed_batch (events, recorded_at, first_position, last_position) SELECT ")
-        .bind(count)
-        .text(", ")
-        .bind(tx.now().as_micros())
-        .text(", p.newest + 1, p.newest + ")
-        .bind(count)
-        .text(
-            " FROM (SELECT coalesce((SELECT max(last_position) FROM feed_batch WHERE events > 0), trimmed) AS newest \
-         FROM feed_state WHERE id = 1) AS p RETURNING batch, first_position, last_position",
-        )
-        .all(tx.db())
-        .await?;
-    let row = row.first().ok_or_else(|| StoreError::lost("no batch row"))?;
-    let batch: i64 = row.try_get_by_index(0)?;
-    let first: i64 = row.try_get_by_index(1)?;
-    let newest: i64 = row.try_get_by_index(2)?;
-    let mut rows = Rows::new(
-        "outbox",
-        &["batch", "place", "tenant", "kind", "aggregate", "version", "occurred_at", "traceparent", "payload"],
-    );
-    for (place, event) in out.events.into_iter().enumerate() {
-        let [a, b, c, d, e, f, g, h] = cells(place, event);
-        rows.push([batch.into(), a, b, c, d, e, f, g, h]);
-    }
-    rows.insert(tx.db()).await?;
-    Ok(Written::Numbered { first, newest })
+    let row = placed.first().ok_or_else(|| StoreError::lost("no batch row"))?;
+    Ok(Written::Numbered { first: row.try_get_by_index(0)?, newest: row.try_get_by_index(1)? })
+}
+
+const NUMBER: &str = "INSERT INTO feed_batch (events, recorded_at, first_position, last_position) \
+    SELECT ?, ?, p.newest + 1, p.newest + ? \
+    FROM (SELECT coalesce((SELECT max(last_position) FROM feed_batch WHERE events > 0), trimmed) AS newest \
+    FROM feed_state WHERE id = 1) AS p RETURNING first_position, last_position";
+
+async fn run(tx: &Tx, script: String, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
+    tx.db().query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, script, values)).await
 }

@@ -1,6 +1,8 @@
 //! The PostgreSQL store: one schema per service, any number of replicas.
 
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
@@ -48,12 +50,22 @@ fn settings(options: &StoreOptions, service: &str, session: Session) -> String {
     if session != Session::Read {
         // Every statement of a write goes by keys, a few hundred at most. A plan made while a table was empty, or by
         // figures of a moment when nothing was numbered, would read whole tables, and is kept.
-        sql.push_str("; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off");
+        // There is one plan for each, so it is made once: a plan for the values at hand costs as much as the statement.
+        sql.push_str(
+            "; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+             SET plan_cache_mode = force_generic_plan",
+        );
     }
     sql
 }
 
-fn pool(options: &StoreOptions, service: &str, session: Session, connections: u32) -> Result<PgPool, OpenError> {
+fn pool(
+    options: &StoreOptions,
+    service: &str,
+    session: Session,
+    connections: u32,
+    doubt: &Doubt,
+) -> Result<PgPool, OpenError> {
     let settings = settings(options, service, session);
     let pool = PgPoolOptions::new()
         .max_connections(connections)
@@ -67,9 +79,11 @@ fn pool(options: &StoreOptions, service: &str, session: Session, connections: u3
             })
         });
     // A connection that rested is asked whether it is still alive, a busy one is not.
+    let doubted = doubt.clone();
     let pool = pool.before_acquire(move |connection, state| {
+        let doubted = doubted.clone();
         Box::pin(async move {
-            if state.idle_for < RESTED {
+            if state.idle_for < RESTED && !doubted.take() {
                 return Ok(true);
             }
             match session {
@@ -82,14 +96,54 @@ fn pool(options: &StoreOptions, service: &str, session: Session, connections: u3
         })
     });
     let pool = match session {
-        // Done when a connection comes back, not when it is taken: nobody waits for it, and a transaction that was
-        // left open holds its locks no longer than that.
+        // Also when a connection comes back: nobody waits for it, and a transaction that was left open holds its locks no
+        // longer than that.
         Session::Write => {
-            pool.after_release(|connection, _| Box::pin(async move { leave_transaction(connection).await }))
+            let doubted = doubt.clone();
+            pool.after_release(move |connection, _| {
+                let doubted = doubted.clone();
+                Box::pin(async move { if doubted.take() { leave_transaction(connection).await } else { Ok(true) } })
+            })
         }
         Session::Read | Session::Sequence => pool,
     };
     Ok(pool.connect_lazy_with(connect_options(&options.url)?))
+}
+
+/// How many connections are looked after once there was a doubt: more than there are, several times over.
+const DOUBTFUL: u64 = 1_000;
+
+/// Whether a transaction may have been left open. One that is begun raises the doubt unless it ends in order, that is
+/// with its commit or its rollback answered, so that nothing is asked of a connection that is known to be at rest.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Doubt(Arc<AtomicU64>);
+
+impl Doubt {
+    pub(crate) fn watch(&self) -> Open {
+        Open(Some(self.clone()))
+    }
+
+    /// Whether this connection is to be looked after.
+    fn take(&self) -> bool {
+        self.0.try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
+/// A transaction that has not ended.
+pub(crate) struct Open(Option<Doubt>);
+
+impl Open {
+    pub(crate) fn ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(Doubt(left)) = &self.0 {
+            left.store(DOUBTFUL, Ordering::SeqCst);
+        }
+    }
 }
 
 /// Whatever happened to its last user, a connection starts its next transaction outside of one: a driver that lost
@@ -101,19 +155,19 @@ async fn leave_transaction(connection: &mut PgConnection) -> Result<bool, sqlx::
 }
 
 pub(crate) fn reader(options: &StoreOptions, service: &str) -> Result<DatabaseConnection, OpenError> {
-    let pool = pool(options, service, Session::Read, options.max_readers.max(1))?;
+    let pool = pool(options, service, Session::Read, options.max_readers.max(1), &Doubt::default())?;
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }
 
-pub(crate) fn writer(options: &StoreOptions, service: &str) -> Result<DatabaseConnection, OpenError> {
+pub(crate) fn writer(options: &StoreOptions, service: &str, doubt: &Doubt) -> Result<DatabaseConnection, OpenError> {
     // One more than the batches, for a connection on its way back to the pool.
     let connections = u32::try_from(options.batches_in_flight).unwrap_or(8).max(1) + 1;
-    let pool = pool(options, service, Session::Write, connections)?;
+    let pool = pool(options, service, Session::Write, connections, doubt)?;
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }
 
 pub(crate) fn sequencer(options: &StoreOptions, service: &str) -> Result<PgPool, OpenError> {
-    pool(options, service, Session::Sequence, 1)
+    pool(options, service, Session::Sequence, 1, &Doubt::default())
 }
 
 /// A connection of its own that holds the migration lock until it is closed. The schema exists afterwards.

@@ -1,7 +1,8 @@
 //! Set-based statements that read the same on both stores.
 //!
 //! PostgreSQL gets one array per column (`unnest`): one statement text whatever the number of rows, one round trip.
-//! SQLite gets `VALUES` lists in chunks of a power of two: few statement texts, all of them cached.
+//! SQLite gets `VALUES` lists padded to a power of two: few statement texts, all of them cached. Its values are bound
+//! as `?`: the driver looks the number of a named one (`$7`) up in a list, which takes quadratic time.
 
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, Value};
@@ -9,6 +10,9 @@ use std::fmt::Write;
 
 /// Rows of one `VALUES` list on SQLite at most.
 const SQLITE_CHUNK: usize = 128;
+
+/// So many rows on PostgreSQL send a column whose values are all equal once.
+const MANY: usize = 64;
 
 /// Rows to insert into, or to update in, one table.
 ///
@@ -54,13 +58,23 @@ impl Rows {
         let head = format!("INSERT INTO {} ({}) ", self.table, self.columns.join(", "));
         let mut affected = 0;
         for source in self.sources(db.get_database_backend())? {
-            let sql = match source.backend {
-                DbBackend::Postgres => format!("{head}SELECT {} FROM {} {suffix}", source.columns, source.from),
-                _ => format!("{head}{} {suffix}", source.from),
-            };
+            let sql = format!("{head}{} {suffix}", source.select);
             affected += source.execute(db, sql).await?;
         }
         Ok(affected)
+    }
+
+    /// The table and the columns, as an INSERT names them.
+    pub(crate) fn target(&self) -> String {
+        format!("{} ({})", self.table, self.columns.join(", "))
+    }
+
+    /// The rows as a query of PostgreSQL. Its values are added to those that the statement has already.
+    pub(crate) fn select(self, values: &mut Vec<Value>) -> Result<String, DbErr> {
+        let mut arrays = Arrays::new(values.len());
+        arrays.add(self.columns, self.values)?;
+        values.append(&mut arrays.values);
+        Ok(arrays.select())
     }
 
     /// Updates the table's rows that have the given key columns: every other column is set. Gives back how many rows
@@ -76,14 +90,14 @@ impl Rows {
         let mut affected = 0;
         for source in self.sources(db.get_database_backend())? {
             let from = match source.backend {
-                DbBackend::Postgres => format!("SELECT {} FROM {}", source.columns, source.from),
+                DbBackend::Postgres => source.select.clone(),
                 _ => {
                     let named: Vec<_> = columns
                         .iter()
                         .enumerate()
                         .map(|(at, column)| format!("column{} AS {column}", at + 1))
                         .collect();
-                    format!("SELECT {} FROM ({})", named.join(", "), source.from)
+                    format!("SELECT {} FROM ({})", named.join(", "), source.select)
                 }
             };
             let sql = format!("UPDATE {table} SET {} FROM ({from}) AS v WHERE {}", set.join(", "), same.join(" AND "));
@@ -92,49 +106,48 @@ impl Rows {
         Ok(affected)
     }
 
-    /// The columns and the row-major values.
-    pub(crate) fn into_parts(self) -> (&'static [&'static str], Vec<Value>) {
-        (self.columns, self.values)
-    }
-
     fn sources(self, backend: DbBackend) -> Result<Vec<Source>, DbErr> {
         if self.values.is_empty() {
             return Ok(Vec::new());
         }
-        let width = self.columns.len();
         if backend == DbBackend::Postgres {
-            let mut arrays = Arrays::new(0);
-            arrays.add(self.columns, self.values)?;
-            return Ok(vec![Source {
-                backend,
-                columns: arrays.selected.join(", "),
-                from: arrays.from(),
-                values: arrays.values,
-            }]);
+            let mut values = Vec::new();
+            let select = self.select(&mut values)?;
+            return Ok(vec![Source { backend, select, values }]);
         }
-        let mut sources = Vec::new();
+        let source = |(select, values)| Source { backend, select, values };
+        Ok(self.lists().into_iter().map(source).collect())
+    }
+
+    /// The rows as queries of SQLite, each with its values.
+    pub(crate) fn lists(self) -> Vec<(String, Vec<Value>)> {
+        let width = self.columns.len().max(1);
+        let mut lists = Vec::new();
+        let mut left = self.values.len() / width;
         let mut values = self.values.into_iter();
-        let mut left = values.len() / width;
         while left > 0 {
-            let rows = left.min(SQLITE_CHUNK);
-            // the largest power of two that fits
-            let rows = 1 << rows.ilog2();
+            let rows = piece(left.min(SQLITE_CHUNK));
             left -= rows;
-            sources.push(Source {
-                backend,
-                columns: String::new(),
-                from: values_list(1, rows, width),
-                values: values.by_ref().take(rows * width).collect(),
-            });
+            let mut some: Vec<Value> = values.by_ref().take(rows * width).collect();
+            if rows == 1 {
+                lists.push((values_list(1, width), some));
+                continue;
+            }
+            // Blank rows up to a power of two, left out by the limit: few statement texts. A limit that is a bare value
+            // would be planned for, and the statement prepared anew, each time it is bound.
+            let padded = rows.next_power_of_two();
+            some.resize(padded * width, Value::BigInt(None));
+            some.push((rows as i64).into());
+            lists.push((format!("SELECT * FROM ({}) WHERE true LIMIT 0 + ?", values_list(padded, width)), some));
         }
-        Ok(sources)
+        lists
     }
 }
 
 struct Source {
     backend: DbBackend,
-    columns: String,
-    from: String,
+    /// A query that gives the rows.
+    select: String,
     values: Vec<Value>,
 }
 
@@ -145,33 +158,38 @@ impl Source {
     }
 }
 
-fn values_list(first: usize, rows: usize, width: usize) -> String {
-    let mut sql = String::with_capacity(8 + rows * (3 + width * 5));
+/// How many of the rows go into the next list: all, unless more than a quarter of it would be blank.
+fn piece(rows: usize) -> usize {
+    let padded = rows.next_power_of_two();
+    if padded <= 16 || rows * 4 >= padded * 3 { rows } else { padded / 2 }
+}
+
+fn values_list(rows: usize, width: usize) -> String {
+    let mut sql = String::with_capacity(8 + rows * (2 + width * 2));
     sql.push_str("VALUES ");
-    let mut bind = first;
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ",(" });
         for column in 0..width {
-            if column > 0 {
-                sql.push(',');
-            }
-            let _ = write!(sql, "${bind}");
-            bind += 1;
+            sql.push_str(if column == 0 { "?" } else { ",?" });
         }
         sql.push(')');
     }
     sql
 }
 
-/// Columns as PostgreSQL arrays. An array holds no NULL (the driver's binding has none), so a column with absent
-/// values gets a second array that says which.
+/// Columns for PostgreSQL: those of a single row as they are, those of several as arrays. An array holds no NULL (the
+/// driver's binding has none), so a column with absent values gets a second array that says which; one without any value
+/// is not sent, and one that is the same in many rows is sent once.
 pub(crate) struct Arrays {
     first_bind: usize,
     pub(crate) values: Vec<Value>,
+    /// Of the arrays: which bind, its type, its name.
+    binds: Vec<usize>,
     types: Vec<&'static str>,
     names: Vec<String>,
-    /// How each column reads: its name, or a CASE over its mask.
-    pub(crate) selected: Vec<String>,
+    /// How each column reads.
+    selected: Vec<String>,
+    columns: Vec<String>,
 }
 
 impl Arrays {
@@ -180,27 +198,41 @@ impl Arrays {
         Self {
             first_bind: binds_before + 1,
             values: Vec::new(),
+            binds: Vec::new(),
             types: Vec::new(),
             names: Vec::new(),
             selected: Vec::new(),
+            columns: Vec::new(),
         }
     }
 
     /// Adds columns from row-major values.
     pub(crate) fn add(&mut self, columns: &[&str], values: Vec<Value>) -> Result<(), DbErr> {
         let width = columns.len();
+        self.columns.extend(columns.iter().map(|column| (*column).to_owned()));
         let rows = values.len() / width.max(1);
-        let mut cells: Vec<Vec<Value>> = (0..width).map(|_| Vec::with_capacity(rows)).collect();
-        for (at, value) in values.into_iter().enumerate() {
-            cells[at % width].push(value);
+        if rows == 1 {
+            for (column, value) in columns.iter().zip(values) {
+                let (_, kind) = array_type(&value).ok_or_else(|| unbound(column))?;
+                self.selected.push(format!("${}::{kind}", self.first_bind + self.values.len()));
+                self.values.push(value);
+            }
+            return Ok(());
         }
-        for (column, mut cells) in columns.iter().zip(cells) {
-            let Some((element, name)) = cells.first().and_then(array_type) else {
-                return Err(DbErr::Type(format!("column {column} has a value that cannot be bound as an array")));
-            };
+        let mut cells: Vec<Vec<Value>> = (0..width).map(|_| Vec::with_capacity(rows)).collect();
+        let mut values = values.into_iter();
+        for _ in 0..rows {
+            for (column, value) in cells.iter_mut().zip(&mut values) {
+                column.push(value);
+            }
+        }
+        for (at, (column, mut cells)) in columns.iter().zip(cells).enumerate() {
+            // One array there must be: it says how many rows there are.
+            let spare = at + 1 < width || !self.names.is_empty();
+            let (element, kind) = cells.first().and_then(array_type).ok_or_else(|| unbound(column))?;
             let mut absent = Vec::new();
             for (row, cell) in cells.iter_mut().enumerate() {
-                if array_type(cell).map(|(_, name)| name) != Some(name) {
+                if array_type(cell).map(|(_, name)| name) != Some(kind) {
                     return Err(DbErr::Type(format!("column {column} mixes types")));
                 }
                 if let Some(blank) = blank_if_absent(cell) {
@@ -208,9 +240,17 @@ impl Arrays {
                     absent.push(row);
                 }
             }
-            self.names.push((*column).to_owned());
-            self.types.push(name);
-            self.values.push(Value::Array(element, Some(Box::new(cells))));
+            if absent.len() == rows && spare {
+                self.selected.push(format!("NULL::{kind}"));
+                continue;
+            }
+            // Not of few rows, where it comes about by chance and would make many statement texts.
+            if rows >= MANY && spare && absent.is_empty() && cells.iter().skip(1).all(|cell| *cell == cells[0]) {
+                self.selected.push(format!("${}::{kind}", self.first_bind + self.values.len()));
+                self.values.extend(cells.into_iter().next());
+                continue;
+            }
+            self.array((*column).to_owned(), kind, Value::Array(element, Some(Box::new(cells))));
             if absent.is_empty() {
                 self.selected.push((*column).to_owned());
             } else {
@@ -220,24 +260,41 @@ impl Arrays {
                 for row in absent {
                     flags[row] = Value::Bool(Some(true));
                 }
-                self.names.push(mask);
-                self.types.push("bool");
-                self.values.push(Value::Array(ArrayType::Bool, Some(Box::new(flags))));
+                self.array(mask, "bool", Value::Array(ArrayType::Bool, Some(Box::new(flags))));
             }
         }
         Ok(())
     }
 
-    /// `unnest($1::text[], $2::uuid[]) AS r(a, b)`
-    pub(crate) fn from(&self) -> String {
-        let mut sql = "unnest(".to_owned();
-        for (at, kind) in self.types.iter().enumerate() {
+    fn array(&mut self, name: String, kind: &'static str, values: Value) {
+        self.binds.push(self.first_bind + self.values.len());
+        self.types.push(kind);
+        self.names.push(name);
+        self.values.push(values);
+    }
+
+    /// `SELECT a AS a, b AS b FROM unnest($1::text[], $2::uuid[]) AS r(a, b)`, or `SELECT $1::text AS a, $2::uuid AS b`.
+    pub(crate) fn select(&self) -> String {
+        let mut sql = "SELECT ".to_owned();
+        for (at, (selected, column)) in self.selected.iter().zip(&self.columns).enumerate() {
             let comma = if at == 0 { "" } else { ", " };
-            let _ = write!(sql, "{comma}${}::{kind}[]", self.first_bind + at);
+            let _ = write!(sql, "{comma}{selected} AS {column}");
+        }
+        if self.names.is_empty() {
+            return sql;
+        }
+        sql.push_str(" FROM unnest(");
+        for (at, (bind, kind)) in self.binds.iter().zip(&self.types).enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            let _ = write!(sql, "{comma}${bind}::{kind}[]");
         }
         let _ = write!(sql, ") AS r({})", self.names.join(", "));
         sql
     }
+}
+
+fn unbound(column: &str) -> DbErr {
+    DbErr::Type(format!("column {column} has a value that cannot be bound as an array"))
 }
 
 fn array_type(value: &Value) -> Option<(ArrayType, &'static str)> {
@@ -272,7 +329,7 @@ fn blank_if_absent(value: &Value) -> Option<Value> {
     })
 }
 
-/// A statement built piece by piece, its values bound as `$1`, `$2`, ...
+/// A statement built piece by piece, its values bound in order.
 #[derive(Debug)]
 pub struct Sql {
     backend: DbBackend,
@@ -294,11 +351,14 @@ impl Sql {
         self
     }
 
-    /// Appends a value as `$n`.
+    /// Appends a value.
     #[must_use]
     pub fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
-        let _ = write!(self.text, "${}", self.values.len());
+        let _ = match self.backend {
+            DbBackend::Postgres => write!(self.text, "${}", self.values.len()),
+            _ => self.text.write_char('?'),
+        };
         self
     }
 
@@ -319,19 +379,15 @@ impl Sql {
         if self.backend == DbBackend::Postgres {
             let mut arrays = Arrays::new(self.values.len());
             match arrays.add(columns, values) {
-                Ok(()) if width == 1 => {
-                    let cast = arrays.types[0];
-                    let bind = arrays.first_bind;
+                Ok(()) if width == 1 && !arrays.types.is_empty() => {
+                    let (cast, bind) = (arrays.types[0], arrays.first_bind);
                     let _ = write!(self.text, "{} = ANY(${bind}::{cast}[])", columns[0]);
                 }
+                Ok(()) if arrays.types.is_empty() => {
+                    let _ = write!(self.text, "({}) = ({})", columns.join(", "), arrays.selected.join(", "));
+                }
                 Ok(()) => {
-                    let _ = write!(
-                        self.text,
-                        "({}) IN (SELECT {} FROM {})",
-                        columns.join(", "),
-                        arrays.selected.join(", "),
-                        arrays.from()
-                    );
+                    let _ = write!(self.text, "({}) IN ({})", columns.join(", "), arrays.select());
                 }
                 Err(error) => self.failed = Some(error),
             }
@@ -345,7 +401,7 @@ impl Sql {
         for _ in rows..padded {
             values.extend_from_slice(&last);
         }
-        let list = values_list(self.values.len() + 1, padded, width);
+        let list = values_list(padded, width);
         let _ = write!(self.text, "({}) IN ({list})", columns.join(", "));
         self.values.append(&mut values);
         self

@@ -7,7 +7,7 @@ use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 use crate::migrate::Migrations;
 
 pub(crate) fn migrations() -> Migrations {
-    vec![Box::new(Foundation)]
+    vec![Box::new(Foundation), Box::new(Operations)]
 }
 
 struct Foundation;
@@ -21,6 +21,10 @@ impl MigrationName for Foundation {
 /// The outbox is written once and never updated: a batch's rows carry the batch and their place in it, and only the
 /// batch's own row learns its position. So numbering costs one row a batch, and a row's position is
 /// `first_position + place`.
+///
+/// A request is known by a digest of who asked for what (`asker`), and request ids mostly grow: new records go to the
+/// end of a small index. The table is in the order of its rows also on SQLite, whose clustered tables would repeat the
+/// whole key in the index of ages.
 const TABLES: &str = r#"
 CREATE TABLE feed_batch (
     batch {serial},
@@ -55,15 +59,14 @@ CREATE TABLE feed_state (
 
 CREATE TABLE idempotency (
     tenant {text} NOT NULL,
-    principal {text} NOT NULL,
-    method {text} NOT NULL,
     request_id {uuid} NOT NULL,
+    asker BIGINT NOT NULL,
     fingerprint {bytes} NOT NULL,
     subject {uuid} NOT NULL,
     reply {bytes} NOT NULL,
     created_at BIGINT NOT NULL,
-    PRIMARY KEY (tenant, principal, method, request_id)
-){clustered};
+    PRIMARY KEY (tenant, request_id, asker)
+);
 CREATE INDEX idempotency_age ON idempotency (created_at);
 
 CREATE TABLE subject_key (
@@ -128,14 +131,43 @@ END
 $$
 "#;
 
-fn tables(backend: DbBackend) -> String {
+/// The row of a batch that numbers itself: a pass that also makes the row, numbered from the start. The commit of the
+/// transaction it runs in flushes.
+const WRITE: &str = r#"
+CREATE FUNCTION feed_write(own_events BIGINT, own_recorded_at BIGINT)
+RETURNS TABLE (batch BIGINT, first_at BIGINT, last_at BIGINT)
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE feed_state SET passes = passes + 1 WHERE id = 1;
+    PERFORM set_config('synchronous_commit', 'on', true);
+    RETURN QUERY
+        WITH newest AS (
+            SELECT coalesce(max(b.last_position), (SELECT s.trimmed FROM feed_state s WHERE s.id = 1)) AS position
+            FROM feed_batch b WHERE b.events > 0
+        ), todo AS (
+            SELECT b.batch, b.events,
+                n.position + (sum(b.events) OVER (ORDER BY b.batch))::BIGINT AS upto
+            FROM newest n, feed_batch b WHERE b.last_position IS NULL
+        ), others AS (
+            UPDATE feed_batch f SET first_position = t.upto - t.events + 1, last_position = t.upto
+            FROM todo t WHERE f.batch = t.batch
+        )
+        INSERT INTO feed_batch AS f (events, recorded_at, first_position, last_position)
+        SELECT own_events, own_recorded_at, p.upto + 1, p.upto + own_events
+        FROM (SELECT coalesce((SELECT max(t.upto) FROM todo t), (SELECT n.position FROM newest n)) AS upto) AS p
+        RETURNING f.batch, f.first_position, f.last_position;
+END
+$$
+"#;
+
+fn in_words_of(tables: &str, backend: DbBackend) -> String {
     let (serial, text, bytes, uuid, clustered) = match backend {
         DbBackend::Postgres => {
             ("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "TEXT COLLATE \"C\"", "BYTEA", "UUID", "")
         }
         _ => ("INTEGER PRIMARY KEY AUTOINCREMENT", "TEXT", "BLOB", "BLOB", " WITHOUT ROWID"),
     };
-    TABLES
+    tables
         .replace("{serial}", serial)
         .replace("{text}", text)
         .replace("{bytes}", bytes)
@@ -148,10 +180,56 @@ impl MigrationTrait for Foundation {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let db = manager.get_connection();
         let backend = db.get_database_backend();
-        db.execute_unprepared(&tables(backend)).await?;
+        db.execute_unprepared(&in_words_of(TABLES, backend)).await?;
         if backend == DbBackend::Postgres {
             db.execute_unprepared(PASS).await?;
+            db.execute_unprepared(WRITE).await?;
         }
+        Ok(())
+    }
+}
+
+struct Operations;
+
+impl MigrationName for Operations {
+    fn name(&self) -> &str {
+        "m20261122_000001_operations"
+    }
+}
+
+/// States below 3 are those that have not ended.
+const OPERATIONS: &str = r#"
+CREATE TABLE operation (
+    tenant {text} NOT NULL,
+    id {uuid} NOT NULL,
+    method {text} NOT NULL,
+    principal {text} NOT NULL,
+    state SMALLINT NOT NULL,
+    subject {uuid} NOT NULL,
+    input {bytes} NOT NULL,
+    done BIGINT NOT NULL,
+    total BIGINT NOT NULL,
+    note {text} NOT NULL,
+    result {text},
+    failure {text},
+    cancel_asked BOOLEAN NOT NULL,
+    created_at BIGINT NOT NULL,
+    started_at BIGINT,
+    ended_at BIGINT,
+    claims BIGINT NOT NULL,
+    lost INTEGER NOT NULL,
+    lease_until BIGINT NOT NULL,
+    PRIMARY KEY (tenant, id)
+){clustered};
+CREATE INDEX operation_open ON operation (lease_until) WHERE state < 3;
+CREATE INDEX operation_ended ON operation (ended_at) WHERE ended_at IS NOT NULL;
+"#;
+
+#[async_trait]
+impl MigrationTrait for Operations {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let db = manager.get_connection();
+        db.execute_unprepared(&in_words_of(OPERATIONS, db.get_database_backend())).await?;
         Ok(())
     }
 }

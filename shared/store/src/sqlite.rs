@@ -66,7 +66,13 @@ pub(crate) async fn writer(options: &StoreOptions, service: &str) -> Result<Open
         // A transaction that could not be rolled back (a full disk does that) leaves the driver believing in one:
         // such a connection is replaced.
         .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-        .connect_with(base(&file).create_if_missing(true).pragma("cache_size", "-8000"))
+        .connect_with(
+            base(&file)
+                .create_if_missing(true)
+                .pragma("cache_size", "-32000")
+                // A page that many commits change goes into the file once for all of them.
+                .pragma("wal_autocheckpoint", "4000"),
+        )
         .await?;
     assert_version(&pool).await?;
     Ok(Opened { writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), lock })

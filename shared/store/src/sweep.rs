@@ -32,8 +32,8 @@ impl Work for Sweep {
         let old = tx.now().saturating_sub(self.requests).as_micros();
         let requests = Sql::new(
             tx.db(),
-            "DELETE FROM idempotency WHERE (tenant, principal, method, request_id) IN \
-             (SELECT tenant, principal, method, request_id FROM idempotency WHERE created_at < ",
+            "DELETE FROM idempotency WHERE (tenant, request_id, asker) IN \
+             (SELECT tenant, request_id, asker FROM idempotency WHERE created_at < ",
         )
         .bind(old)
         .text(" ORDER BY created_at LIMIT ")

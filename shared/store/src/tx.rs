@@ -1,23 +1,31 @@
 //! A write transaction.
 
+use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rapport_types::time::Timestamp;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, TransactionOptions, TransactionTrait};
 
+use crate::command::LockKey;
 use crate::committer::Engine;
 use crate::error::StoreError;
 use crate::keys::{DataKey, KeyRing, Subject, SubjectKeys};
+use crate::postgres::Open;
+use crate::rows::{Rows, Sql};
 
 /// The transaction of a batch (or of a [`crate::Work`]). It derefs to sea-orm's transaction: any statement works on it.
 /// Committing is the store's business.
 pub struct Tx {
+    /// Before the transaction: when both are dropped, the doubt is there first.
+    open: Open,
     inner: DatabaseTransaction,
     now: Timestamp,
     keys: Arc<KeyRing>,
     /// Keys read, made or destroyed here; shared with other batches once committed.
-    fresh: Mutex<Vec<(Subject, DataKey)>>,
+    fresh: Mutex<HashMap<Subject, DataKey>>,
+    /// Rows that are inserted at the end.
+    last: Mutex<Vec<Rows>>,
 }
 
 impl Deref for Tx {
@@ -37,8 +45,9 @@ impl Tx {
             },
             ..TransactionOptions::default()
         };
+        let open = engine.doubt.watch();
         let inner = engine.writer.begin_with_options(options).await?;
-        Ok(Self { inner, now, keys: engine.keys.clone(), fresh: Mutex::new(Vec::new()) })
+        Ok(Self { open, inner, now, keys: engine.keys.clone(), fresh: Mutex::default(), last: Mutex::default() })
     }
 
     /// The connection, for what wants a `ConnectionTrait`.
@@ -56,6 +65,53 @@ impl Tx {
         self.now
     }
 
+    /// Waits until this transaction alone holds these keys, against the writes of other processes and of this one: for
+    /// work that learns only inside what it has to have for itself. Call it once, before anything else is read.
+    /// (SQLite has one writer and needs no lock.)
+    ///
+    /// # Errors
+    /// Busy when somebody else holds them for too long.
+    pub async fn lock(&self, keys: &[LockKey]) -> Result<(), StoreError> {
+        if self.backend() != DbBackend::Postgres || keys.is_empty() {
+            return Ok(());
+        }
+        let mut keys: Vec<i64> = keys.iter().map(|key| key.0).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        Sql::new(self.db(), "SELECT count(pg_advisory_xact_lock(key)) FROM unnest(")
+            .bind(keys)
+            .text("::int8[]) AS k(key)")
+            .all(self.db())
+            .await?;
+        Ok(())
+    }
+
+    /// Inserts rows at the end of the transaction, in one round trip with everything else that waits for it. Nothing in
+    /// this transaction sees them, and on PostgreSQL no order among them is kept. For rows whose keys nobody else claims at
+    /// the same moment: they are written while the feed may be locked.
+    pub fn insert_last(&self, rows: Rows) {
+        if !rows.is_empty() {
+            self.last().push(rows);
+        }
+    }
+
+    /// Inserts right now what waits for the end.
+    pub(crate) async fn insert_waiting(&self) -> Result<(), StoreError> {
+        for rows in self.take_last() {
+            rows.insert(&self.inner).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn take_last(&self) -> Vec<Rows> {
+        std::mem::take(&mut *self.last())
+    }
+
+    fn last(&self) -> MutexGuard<'_, Vec<Rows>> {
+        // Nothing panics while it is held.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The data keys of subjects, made where missing. A subject whose key was destroyed stays destroyed: sealing for
     /// it fails with `ERASED`.
     pub async fn keys(&self, subjects: &[Subject]) -> Result<SubjectKeys, StoreError> {
@@ -70,18 +126,17 @@ impl Tx {
 
     pub(crate) fn remember(&self, subject: Subject, key: DataKey) {
         if let Ok(mut fresh) = self.fresh.lock() {
-            fresh.retain(|(known, _)| *known != subject);
-            fresh.push((subject, key));
+            fresh.insert(subject, key);
         }
     }
 
     pub(crate) fn remembered(&self, subject: &Subject) -> Option<DataKey> {
-        let fresh = self.fresh.lock().ok()?;
-        fresh.iter().find(|(known, _)| known == subject).map(|(_, key)| key.clone())
+        self.fresh.lock().ok()?.get(subject).cloned()
     }
 
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         self.inner.commit().await?;
+        self.open.ended();
         if let Ok(fresh) = self.fresh.into_inner() {
             for (subject, key) in fresh {
                 self.keys.share(subject, key);
@@ -91,9 +146,10 @@ impl Tx {
     }
 
     pub(crate) async fn rollback(self) {
-        if let Err(error) = self.inner.rollback().await {
+        match self.inner.rollback().await {
+            Ok(()) => self.open.ended(),
             // The connection is checked before its next use, so this is only worth a line.
-            tracing::debug!(%error, "a rollback failed");
+            Err(error) => tracing::debug!(%error, "a rollback failed"),
         }
     }
 }

@@ -56,6 +56,8 @@ struct Part {
     tries: u32,
     /// Somebody outside holds a lock that one of the batch needs: wait less for it, to find out which.
     hurry: bool,
+    /// Look for what was done before. Nearly no request is: the first try writes, and the records' key tells.
+    sure: bool,
 }
 
 /// Commits jobs, each alone if need be, and sees that every one is answered. Returns when the keys of the batch may be
@@ -63,7 +65,8 @@ struct Part {
 pub(crate) async fn run(engine: &Arc<Engine>, jobs: Vec<Job>) {
     engine.counters.batches.fetch_add(1, Ordering::Relaxed);
     engine.counters.items.fetch_add(jobs.len() as u64, Ordering::Relaxed);
-    let mut parts = vec![Part { groups: grouped(jobs), tries: 0, hurry: false }];
+    let sure = !jobs.iter().any(Job::may_be_repeated);
+    let mut parts = vec![Part { groups: grouped(jobs), tries: 0, hurry: false, sure }];
     while let Some(mut part) = parts.pop() {
         part.tries += 1;
         match attempt(engine, &mut part).await {
@@ -139,13 +142,17 @@ async fn fill(engine: &Engine, tx: &Tx, part: &mut Part) -> Result<Option<Writte
     }
     locks.sort_unstable();
     locks.dedup();
-    replay(tx, groups, &locks).await?;
+    // The statement that takes the locks looks too.
+    part.sure |= tx.backend() == DbBackend::Postgres && !locks.is_empty();
+    if part.sure {
+        replay(tx, groups, &locks).await?;
+    }
 
     let mut out = Outbox::default();
     let mut requests = Vec::new();
     let mut any = false;
     for group in groups.iter_mut() {
-        any |= group.perform(tx, &mut out, &mut requests).await?;
+        any |= group.perform(tx, part.sure, &mut out, &mut requests).await?;
     }
     // An earlier answer that is given again must be durable first; on PostgreSQL that takes a pass, hence a batch row.
     let replays = groups.iter().any(|group| group.replays());
@@ -153,12 +160,8 @@ async fn fill(engine: &Engine, tx: &Tx, part: &mut Part) -> Result<Option<Writte
     if !needed {
         return Ok(None);
     }
-    let written = outbox::write(tx, out, requests).await?;
-    match written {
-        // Nobody else would share its pass, so the batch does without one.
-        Written::Batch(batch) if engine.queue.is_all(open(groups).len()) => outbox::number(tx, batch).await.map(Some),
-        _ => Ok(Some(written)),
-    }
+    let alone = engine.queue.is_all(open(groups).len());
+    outbox::write(tx, out, requests, alone).await.map(Some)
 }
 
 /// Takes the locks, and takes out of the groups what was done before.
@@ -248,6 +251,10 @@ async fn retry(engine: &Engine, mut part: Part, failure: Failure, parts: &mut Ve
     }
     engine.counters.retries.fetch_add(1, Ordering::Relaxed);
     match class {
+        // It may be that one of its requests was done before: look, before anybody is told of a failure.
+        Class::Contention | Class::Domain | Class::Bug if !part.sure => {
+            parts.push(Part { tries: 0, sure: true, ..part });
+        }
         // The connection broke inside the transaction, so nothing happened: once more on another one.
         Class::Unavailable if stage == Stage::Inside && part.tries == 1 => parts.push(part),
         // A connection that had died in the pool; the pool drops it. (No connection at all is a timeout.)
@@ -279,7 +286,7 @@ async fn retry(engine: &Engine, mut part: Part, failure: Failure, parts: &mut Ve
             let second = halve(&mut part.groups);
             let hurry = part.hurry || class == Class::Busy;
             for groups in [second, part.groups] {
-                parts.push(Part { groups, tries: 0, hurry });
+                parts.push(Part { groups, tries: 0, hurry, sure: part.sure });
             }
         }
         _ => fail(engine, part.groups, &error.into_error()),

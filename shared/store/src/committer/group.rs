@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::command::{Command, Committed, Item, LockKey, Scope, Work};
 use crate::error::StoreError;
-use crate::idempotency::{Known, Request};
+use crate::idempotency::{self, Known, Request};
 use crate::outbox::Outbox;
 use crate::sequencer::Placed;
 use crate::tx::Tx;
@@ -44,8 +44,14 @@ pub(crate) trait Group: Send {
     fn settle(&mut self, known: HashMap<usize, Known>);
     /// Whether something was answered by an earlier write.
     fn replays(&self) -> bool;
-    /// Loads, decides, applies. `true` when something is to be committed.
-    async fn perform(&mut self, tx: &Tx, out: &mut Outbox, requests: &mut Vec<Request>) -> Result<bool, StoreError>;
+    /// Loads, decides, applies. `true` when something is to be committed. `sure`: what was done before is taken out.
+    async fn perform(
+        &mut self,
+        tx: &Tx,
+        sure: bool,
+        out: &mut Outbox,
+        requests: &mut Vec<Request>,
+    ) -> Result<bool, StoreError>;
     /// The tenants of everybody still to be answered.
     fn tenants(&self, into: &mut Vec<Option<TenantId>>);
     /// Answers everybody; `None` when nothing was committed.
@@ -182,12 +188,19 @@ impl<C: Command> Group for Commands<C> {
         self.settled.iter().any(|settled| settled.answer.is_ok())
     }
 
-    async fn perform(&mut self, tx: &Tx, out: &mut Outbox, requests: &mut Vec<Request>) -> Result<bool, StoreError> {
+    async fn perform(
+        &mut self,
+        tx: &Tx,
+        sure: bool,
+        out: &mut Outbox,
+        requests: &mut Vec<Request>,
+    ) -> Result<bool, StoreError> {
         if self.items.is_empty() {
             return Ok(false);
         }
         let mut state = C::load(tx, &self.items).await?;
         let mut any = false;
+        let mut refused = Vec::new();
         for (item, waiting) in self.items.iter().zip(&mut self.waiting) {
             let mark = out.enter(item.scope.traceparent.as_ref());
             let decision = C::decide(item, &mut state, out);
@@ -197,19 +210,26 @@ impl<C: Command> Group for Commands<C> {
                     if let Some(id) = item.scope.request_id {
                         requests.push(Request {
                             tenant: item.scope.tenant.clone(),
-                            principal: item.scope.principal.clone(),
-                            method: item.scope.method,
                             id,
+                            asker: item.scope.asker(),
                             fingerprint: item.scope.fingerprint,
+                            keep: out.keeps_request(),
                             subject: out.take_subject(&item.scope.tenant),
                             reply: serde_json::to_vec(reply)
                                 .map_err(|error| StoreError::Domain(Error::internal(error)))?,
                         });
                     }
                 }
-                Err(_) => out.take_back(mark),
+                Err(_) => {
+                    out.take_back(mark);
+                    refused.push(&item.scope);
+                }
             }
             waiting.decision = Some((decision, out.len()));
+        }
+        // What was done before may well be refused a second time: its caller gets the first answer all the same.
+        if !sure && !idempotency::begin(tx, &[], &refused).await?.is_empty() {
+            return Err(StoreError::Repeated);
         }
         if any {
             C::apply(tx, state).await?;
@@ -310,7 +330,13 @@ impl<W: Work> Group for Alone<W> {
         false
     }
 
-    async fn perform(&mut self, tx: &Tx, out: &mut Outbox, _requests: &mut Vec<Request>) -> Result<bool, StoreError> {
+    async fn perform(
+        &mut self,
+        tx: &Tx,
+        _sure: bool,
+        out: &mut Outbox,
+        _requests: &mut Vec<Request>,
+    ) -> Result<bool, StoreError> {
         out.enter(None);
         let output = self.work.run(tx, out).await?;
         self.output = Some((output, out.len()));

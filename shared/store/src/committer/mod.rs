@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::failpoint::Failpoints;
 use crate::keys::KeyRing;
+use crate::postgres::Doubt;
 use crate::sequencer::Sequencer;
 use queue::Queue;
 
@@ -22,6 +23,7 @@ use queue::Queue;
 pub(crate) struct Engine {
     pub(crate) world: World,
     pub(crate) writer: DatabaseConnection,
+    pub(crate) doubt: Doubt,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) queue: Queue,
     pub(crate) failpoints: Failpoints,

@@ -44,6 +44,11 @@ impl Job {
         Self { ticket: 0, tenant, keys, declared: locks.len(), request, entry }
     }
 
+    /// Whether it may have been done before.
+    pub(crate) fn may_be_repeated(&self) -> bool {
+        self.request.is_some()
+    }
+
     fn fail(self, error: &Error) {
         self.entry.fail(error.clone());
     }

@@ -10,6 +10,7 @@ mod cancelled;
 mod faults;
 mod feed;
 mod opening;
+mod operations;
 mod requests;
 mod sealing;
 mod statements;

@@ -34,7 +34,7 @@ async fn opened_at_once(bed: Arc<Bed>) {
         assert_eq!(store.epoch(), open[0].epoch());
     }
     assert_eq!(toy::count(&open[0], "service_migration").await, 1);
-    assert_eq!(toy::count(&open[0], "store_migration").await, 1);
+    assert_eq!(toy::count(&open[0], "store_migration").await, 2);
     for store in open {
         store.close().await;
     }

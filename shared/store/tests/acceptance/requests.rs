@@ -9,12 +9,13 @@ use rapport_types::error::Kind;
 use rapport_types::reason;
 
 use crate::bed::Bed;
-use crate::toy::{self, deposit, scope};
+use crate::toy::{self, Claim, deposit, scope};
 
 crate::on_both_stores!(
     replay_gives_the_first_answer,
     another_request_under_the_same_id_is_refused,
     failures_are_not_recorded,
+    what_a_second_decision_would_refuse_is_replayed,
     twins_at_once_have_one_effect,
     twins_on_two_replicas_have_one_effect,
     an_erased_answer_is_said_to_be_erased,
@@ -71,6 +72,25 @@ async fn failures_are_not_recorded(bed: Arc<Bed>) {
     let now = store.submit(scope(Some(id)), deposit(account, -5)).await.unwrap();
     assert!(!now.replayed);
     assert_eq!(now.reply.balance, 4);
+}
+
+async fn what_a_second_decision_would_refuse_is_replayed(bed: Arc<Bed>) {
+    let store = bed.store().await;
+    let claim = |name: &str| Claim { name: name.to_owned(), owner: None };
+    let id = Uuid::new_v4();
+    let first = store.submit(scope(Some(id)), claim("a")).await.unwrap();
+    let writes = vec![
+        (scope(Some(Uuid::new_v4())), claim("b")),
+        (scope(Some(id)), claim("a")),
+        (scope(Some(Uuid::new_v4())), claim("a")),
+    ];
+    let answers = store.submit_many(writes).await;
+    assert!(!answers[0].as_ref().unwrap().replayed);
+    let again = answers[1].as_ref().unwrap();
+    assert!(again.replayed && again.reply == first.reply);
+    assert_eq!(answers[2].as_ref().unwrap_err().reason, "IDENTIFIER_TAKEN");
+    assert_eq!(toy::count(&store, "claim").await, 2);
+    assert_eq!(toy::count(&store, "idempotency").await, 2);
 }
 
 async fn twins_at_once_have_one_effect(bed: Arc<Bed>) {

@@ -7,8 +7,9 @@ use rapport_store::{Outbox, Rows, Sql, StoreError, Tx, Work};
 use rapport_types::Uuid;
 
 use crate::bed::Bed;
+use crate::toy;
 
-crate::on_both_stores!(rows_in_and_out);
+crate::on_both_stores!(rows_in_and_out, rows_of_every_number_at_the_end);
 
 const COLUMNS: &[&str] = &["id", "flag", "small", "big", "ratio", "word", "raw", "doc"];
 
@@ -103,4 +104,46 @@ impl Work for Everything {
 async fn rows_in_and_out(bed: Arc<Bed>) {
     let store = bed.store().await;
     store.run(Everything).await.unwrap();
+}
+
+/// Claims so many names at the end of the transaction, half of them with an owner.
+struct AtTheEnd(i64);
+
+#[async_trait::async_trait]
+impl Work for AtTheEnd {
+    type Output = ();
+
+    async fn run(&self, tx: &Tx, out: &mut Outbox) -> Result<(), StoreError> {
+        for part in ["a", "b"] {
+            let mut rows = Rows::new("claim", &["tenant", "name", "owner"]);
+            for n in 0..self.0 {
+                let owner = (n % 2 == 1).then(Uuid::new_v4);
+                rows.push(["acme".into(), format!("{part} {} {n}", self.0).into(), owner.into()]);
+            }
+            tx.insert_last(rows);
+        }
+        for version in 1..=self.0 {
+            let event = toy::Deposited { amount: version, balance: version };
+            out.event(&toy::tenant("acme"), format!("claims/{}", self.0), version, tx.now(), &event);
+        }
+        Ok(())
+    }
+}
+
+async fn rows_of_every_number_at_the_end(bed: Arc<Bed>) {
+    let store = bed.store().await;
+    let (mut sum, mut ownerless) = (0, 0);
+    for count in [0, 1, 2, 3, 7, 16, 17, 33, 65, 100, 128, 129, 300] {
+        let position = store.run(AtTheEnd(count)).await.unwrap().position;
+        sum += count;
+        assert_eq!(position, sum);
+        assert_eq!(toy::count(&store, "claim").await, sum * 2);
+        ownerless += 2 * ((count + 1) / 2);
+        assert_eq!(toy::count(&store, "claim WHERE owner IS NULL").await, ownerless);
+    }
+    let events = store.events_after(0, 10_000, None).await.unwrap();
+    assert_eq!(events.len() as i64, sum);
+    for (before, event) in events.iter().enumerate() {
+        assert_eq!(event.position, before as i64 + 1);
+    }
 }
