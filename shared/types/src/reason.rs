@@ -144,6 +144,16 @@ reasons! {
     ERASED,
     /// A fault of the server; metadata holds an error_id that is in its log.
     INTERNAL,
+    /// There are too few facts for what is asked.
+    NOT_ENOUGH_DATA,
+    /// Fewer units are available than are to be taken.
+    INSUFFICIENT_UNITS,
+    /// A balance would become larger than a balance can be.
+    BALANCE_TOO_LARGE,
+    /// The programme is not in force.
+    PROGRAM_NOT_PUBLISHED,
+    /// The programme lacks something that it needs to be in force; metadata says what.
+    PROGRAM_INCOMPLETE,
 }
 
 #[cfg(test)]
