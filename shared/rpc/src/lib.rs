@@ -8,6 +8,7 @@
 //!   whether it comes over the network or from a service of the same process.
 //! * **Clients.** A [`Transport`] is either a network channel or the stack of this process, and generated clients run
 //!   unchanged over both; [`Peers`] finds the one for a service.
+//! * **Operations.** [`OperationService`] serves the long jobs of the hosted services.
 //! * **The feed.** [`FeedService`] serves the events of the hosted services, [`GrpcSource`] reads those of any service.
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ pub mod header;
 pub mod limits;
 mod method;
 mod metrics;
+mod operations;
 mod peers;
 mod services;
 mod source;
@@ -34,6 +36,7 @@ pub use call::{Call, Reply, handle, outgoing, written};
 pub use feed::FeedService;
 pub use method::{Method, Methods, Requirement, UnguardedMethod};
 pub use metrics::{BUCKETS_MICROS, MethodCounts, Metrics};
+pub use operations::{OperationService, to_operation};
 pub use peers::Peers;
 pub use services::Services;
 pub use source::GrpcSource;

@@ -64,7 +64,7 @@ pub fn status(error: Error) -> Status {
 
 /// The error another service answered with, for a caller that handles it or passes it on.
 pub fn error_of(status: Status) -> Error {
-    let kind = kind_of(status.code());
+    let kind = if cut_off(&status) { Kind::Unavailable } else { kind_of(status.code()) };
     let details = status.get_error_details();
     let info = details.error_info().filter(|info| info.domain == DOMAIN);
     let reason = info.and_then(|info| known(&info.reason)).unwrap_or_else(|| fallback(kind));
@@ -91,13 +91,20 @@ pub fn error_of(status: Status) -> Error {
             .collect();
     }
     error.retry_after = details.retry_info().and_then(|info| info.retry_delay);
-    if error.retry_after.is_none() && status.code() == Code::Unavailable {
+    if error.retry_after.is_none() && kind == Kind::Unavailable {
         error.retry_after = Some(RETRY);
     }
     if info.is_none() || matches!(status.code(), Code::Internal | Code::Unknown) {
         error.source = Some(Arc::new(status));
     }
     error
+}
+
+/// Whether the connection broke under a call. The transport says UNKNOWN then, as it cannot know what became of it; for
+/// whoever can ask again it is a service that is away.
+fn cut_off(status: &Status) -> bool {
+    let source = std::error::Error::source(status);
+    status.code() == Code::Unknown && source.is_some_and(|source| source.is::<tonic::transport::Error>())
 }
 
 /// What is wrong when a message of a *request* stream cannot be read: bytes that do not decode are the caller's fault,

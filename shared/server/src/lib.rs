@@ -2,6 +2,7 @@
 //!
 //! * [`Options`]: one typed tree from defaults, file, environment and flags; unknown keys are refused by name.
 //! * [`Module`]: what a service gives: its migrations, its servers, its consumers and workers. It gets a [`Context`].
+//! * [`Job`]: what a service does for its operations, the long jobs.
 //! * [`start`]: opens the stores, builds the one stack, listens; returns a [`Running`], which stops in an order that
 //!   loses nothing.
 //! * [`telemetry`]: logs and traces, installed by the binary alone.
@@ -11,6 +12,7 @@
 
 mod admin;
 mod export;
+mod jobs;
 mod module;
 mod options;
 mod running;
@@ -21,6 +23,7 @@ mod supervisor;
 pub mod telemetry;
 
 pub use export::{METRICS, MetricText};
+pub use jobs::{Job, Task};
 pub use module::{Consumers, Context, Module, Workers};
 pub use options::{
     AdminOptions, AuthOptions, DEFAULTS, DatabaseOptions, LimitOptions, LogFormat, MaybeSpan, Options, OptionsError,

@@ -7,6 +7,7 @@ use rapport_store::{Migrations, Store};
 use rapport_types::id::World;
 use tokio_util::sync::CancellationToken;
 
+use crate::jobs::{self, Job};
 use crate::options::Section;
 use crate::supervisor::Supervisor;
 
@@ -116,6 +117,14 @@ impl Workers {
     {
         self.tasks.push((name.to_owned(), Box::new(move |cancel| Box::pin(work(cancel)))));
         self
+    }
+
+    /// Adds the service's long jobs: from now on its operations of their methods are worked on. Once per service.
+    pub fn add_jobs(&mut self, cx: &Context, jobs: Vec<Arc<dyn Job>>) -> &mut Workers {
+        let store = cx.store.clone();
+        self.add(&format!("{}: operations", store.service()), move |cancel| {
+            jobs::work(store.clone(), jobs.clone(), cancel)
+        })
     }
 }
 

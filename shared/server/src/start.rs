@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use rapport_events::{Cursors, Feed};
 use rapport_rpc::{
-    Access, Authentication, FeedService, Local, Methods, Pattern, Peers, Services, Spans, Stack, StackOptions, Token,
-    Transport, UnguardedMethod,
+    Access, Authentication, FeedService, Local, Methods, OperationService, Pattern, Peers, Services, Spans, Stack,
+    StackOptions, Token, Transport, UnguardedMethod,
 };
 use rapport_store::{OpenError, Store};
 use rapport_types::id::World;
@@ -187,6 +187,8 @@ async fn assemble(
     }
     let feeds = contexts.iter().map(|cx| (cx.store.clone(), cx.feed.clone()));
     services.add_service(FeedService::new(feeds, Arc::clone(&world.clock), stopping.clone()).server());
+    let stores = contexts.iter().map(|cx| cx.store.clone());
+    services.add_service(OperationService::new(stores, stopping.clone()).server());
     // Health and reflection speak of the public services, not of themselves.
     let public: Vec<&'static str> = services.names().collect();
     let (health, health_server) = tonic_health::server::health_reporter();

@@ -118,8 +118,8 @@ impl Module for Scoring {
     }
 
     fn configure(&mut self, section: &Section) -> Result<(), String> {
+        // The real service has more of them.
         #[derive(serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
         struct ScoringOptions {
             log_limit: u64,
         }
