@@ -1,6 +1,7 @@
 //! What this service publishes: from domain facts to messages without personal data. It consumes nothing.
 
 use rapport_proto::stakeholders::v1 as proto;
+use rapport_rpc::wire;
 use rapport_store::Outbox;
 use rapport_types::{TenantId, Timestamp};
 
@@ -83,6 +84,8 @@ pub fn relationship_created(out: &mut Outbox, tenant: &TenantId, tie: &Relations
         from_party: convert::party_name(tie.from),
         to_party: convert::party_name(tie.to),
         weight_micros: tie.weight.micros(),
+        valid_from_time: tie.validity.start().map(wire::to_timestamp),
+        valid_to_time: tie.validity.end().map(wire::to_timestamp),
     };
     out.event(tenant, tie.name(), tie.version, tie.validity.start().unwrap_or(tie.created_at), &message);
 }
@@ -94,6 +97,9 @@ pub fn relationship_ended(out: &mut Outbox, tenant: &TenantId, tie: &Relationshi
         relationship_type: tie.kind.clone(),
         from_party: convert::party_name(tie.from),
         to_party: convert::party_name(tie.to),
+        weight_micros: tie.weight.micros(),
+        valid_from_time: tie.validity.start().map(wire::to_timestamp),
+        valid_to_time: tie.validity.end().map(wire::to_timestamp),
     };
     out.event(tenant, tie.name(), tie.version, tie.validity.until, &message);
 }
