@@ -1,5 +1,11 @@
 //! Events: what scoring learns from interactions, and what it publishes.
 
+mod orders;
+mod relationships;
+
+pub(crate) use orders::Orders;
+pub(crate) use relationships::Relationships;
+
 use async_trait::async_trait;
 use rapport_events::{Consumer, Event};
 use rapport_proto::interactions::v1 as interactions;
@@ -11,7 +17,8 @@ use rapport_types::{Timestamp, Uuid};
 
 use crate::commands::{Arrival, Change, record_contributions};
 use crate::domain::{
-    Cause, DefinitionName, Direction, Fact, InteractionName, Move, Participation, PartyName, Subject, Valence,
+    Cause, ClvModel, ClvModelName, DefinitionName, Direction, Fact, InteractionName, Move, Participation, PartyName,
+    Revision, Subject, Valence,
 };
 use crate::error::ScoringError;
 
@@ -36,7 +43,12 @@ impl Consumer for Interactions {
         let mut arrivals = Vec::with_capacity(events.len());
         for event in events {
             let change = if let Some(recorded) = event.decode::<interactions::InteractionRecorded>() {
-                Change::Recorded(fact(&recorded?)?)
+                Change::Fact(fact(&recorded?, Revision::First)?)
+            } else if let Some(amended) = event.decode::<interactions::InteractionAmended>() {
+                let after = amended?.after.ok_or(ScoringError::MalformedEvent("after"))?;
+                Change::Fact(fact(&after, Revision::Amended)?)
+            } else if let Some(retracted) = event.decode::<interactions::InteractionRetracted>() {
+                Change::Fact(retraction(&retracted?)?)
             } else if let Some(attributed) = event.decode::<interactions::OriginAttributed>() {
                 let attributed = attributed?;
                 Change::Attributed { origin: origin(&attributed.origin)?, party: party(&attributed.party)? }
@@ -65,6 +77,7 @@ pub(crate) fn score_moved(moved: &Move) -> proto::ScoreMoved {
         Cause::Recorded => proto::MoveCause::Recorded,
         Cause::Amended => proto::MoveCause::Amended,
         Cause::Attributed => proto::MoveCause::Attributed,
+        Cause::Retracted => proto::MoveCause::Retracted,
     };
     proto::ScoreMoved {
         score: moved.score().to_string(),
@@ -79,6 +92,18 @@ pub(crate) fn score_moved(moved: &Move) -> proto::ScoreMoved {
     }
 }
 
+/// The event of a model that was fitted.
+pub(crate) fn clv_model_fitted(model: &ClvModel) -> proto::ClvModelFitted {
+    proto::ClvModelFitted {
+        model: ClvModelName::new(model.id).to_string(),
+        version: model.version,
+        currency_code: model.fitted.currency.to_string(),
+        role_type: model.fitted.role_type.clone().unwrap_or_default(),
+        observation_end: model.fitted.end.to_string(),
+        customer_count: i64::try_from(model.fitted.customers).unwrap_or(i64::MAX),
+    }
+}
+
 /// Who began an interaction, received it or was spoken about in it gets a contribution. Agents act for us or for others,
 /// observers did nothing.
 fn counts(function: i32) -> bool {
@@ -86,7 +111,7 @@ fn counts(function: i32) -> bool {
     matches!(Function::try_from(function), Ok(Function::Initiator | Function::Recipient | Function::Subject))
 }
 
-fn fact(recorded: &interactions::InteractionRecorded) -> Result<Fact, Error> {
+fn fact(recorded: &interactions::InteractionRecorded, revision: Revision) -> Result<Fact, Error> {
     let mut participants: Vec<Participation> = Vec::new();
     for participant in recorded.participants.iter().filter(|one| counts(one.function)) {
         let party = if participant.party.is_empty() { None } else { Some(party(&participant.party)?) };
@@ -108,6 +133,7 @@ fn fact(recorded: &interactions::InteractionRecorded) -> Result<Fact, Error> {
     Ok(Fact {
         interaction: interaction(&recorded.interaction, "interaction")?,
         version: recorded.version,
+        revision,
         supersedes,
         kind: recorded.kind.clone(),
         direction: Direction::from_code(recorded.direction).ok_or(ScoringError::MalformedEvent("direction"))?,
@@ -115,6 +141,23 @@ fn fact(recorded: &interactions::InteractionRecorded) -> Result<Fact, Error> {
         occurred_at: time(recorded.occurred_time, "occurred_time")?,
         recorded_at: time(recorded.recorded_time, "recorded_time")?,
         participants,
+    })
+}
+
+/// The last version of an interaction: nobody's.
+fn retraction(retracted: &interactions::InteractionRetracted) -> Result<Fact, Error> {
+    Ok(Fact {
+        interaction: interaction(&retracted.interaction, "interaction")?,
+        version: retracted.version,
+        revision: Revision::Retracted,
+        supersedes: None,
+        kind: retracted.kind.clone(),
+        // Nothing is counted of it, so it does not matter who spoke to whom.
+        direction: Direction::from_code(retracted.direction).unwrap_or(Direction::Mutual),
+        valence: None,
+        occurred_at: time(retracted.occurred_time, "occurred_time")?,
+        recorded_at: time(retracted.recorded_time, "recorded_time")?,
+        participants: Vec::new(),
     })
 }
 
@@ -172,13 +215,16 @@ mod tests {
     #[test]
     fn those_who_dealt_with_us_count_once_each() {
         use interactions::Function::{Agent, Initiator, Observer, Subject};
-        let fact = fact(&recorded(vec![
-            participant(PARTY, PARTY, Initiator),
-            participant(PARTY, PARTY, Subject),
-            participant(OTHER, "", Subject),
-            participant(OTHER, "", Agent),
-            participant(INTERACTION, "", Observer),
-        ]))
+        let fact = fact(
+            &recorded(vec![
+                participant(PARTY, PARTY, Initiator),
+                participant(PARTY, PARTY, Subject),
+                participant(OTHER, "", Subject),
+                participant(OTHER, "", Agent),
+                participant(INTERACTION, "", Observer),
+            ]),
+            Revision::First,
+        )
         .unwrap();
         let id = |text: &str| Uuid::parse_str(text).unwrap();
         assert_eq!(
@@ -202,20 +248,38 @@ mod tests {
         broken[2].occurred_time = None;
         broken[3].participants[0].origin = "nobody".to_owned();
         broken[4].valence = Some(interactions::Valence { value: f64::NAN, method: 1, confidence: None });
-        assert!(fact(&good()).is_ok());
+        assert!(fact(&good(), Revision::First).is_ok());
         for event in broken {
-            let error = fact(&event).unwrap_err();
+            let error = fact(&event, Revision::First).unwrap_err();
             assert_eq!((error.reason, error.violations[0].reason), (reason::INVALID_FIELDS, reason::MALFORMED));
         }
     }
 
     #[test]
+    fn a_retraction_is_a_version_with_nobody_in_it() {
+        let time = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        let event = interactions::InteractionRetracted {
+            interaction: INTERACTION.to_owned(),
+            version: 3,
+            kind: "complaint".to_owned(),
+            participants: vec![participant(PARTY, PARTY, interactions::Function::Initiator)],
+            occurred_time: time(1),
+            recorded_time: time(3),
+            ..Default::default()
+        };
+        let fact = retraction(&event).unwrap();
+        assert_eq!((fact.version, fact.revision, fact.participants.len()), (3, Revision::Retracted, 0));
+        assert_eq!(fact.recorded_at.as_micros(), 3_000_000);
+        assert!(retraction(&interactions::InteractionRetracted { recorded_time: None, ..event }).is_err());
+    }
+
+    #[test]
     fn a_move_tells_whose_score_and_why() {
-        let moved = Move {
+        let mut moved = Move {
             tenant: rapport_types::TenantId::local(),
             subject: Subject::Party(Uuid::parse_str(PARTY).unwrap()),
             origin: Uuid::parse_str(OTHER).unwrap(),
-            definition: &crate::domain::Definition::all()[0],
+            definition: crate::domain::Definition::find("relationship-health").unwrap(),
             interaction: None,
             cause: Cause::Attributed,
             position: 3,
@@ -225,5 +289,7 @@ mod tests {
         assert_eq!(event.score, format!("parties/{PARTY}/scores/relationship-health"));
         assert_eq!((event.party.clone(), event.origin.clone()), (format!("parties/{PARTY}"), OTHER.to_owned()));
         assert_eq!((event.interaction.as_str(), event.cause()), ("", proto::MoveCause::Attributed));
+        moved.cause = Cause::Retracted;
+        assert_eq!(score_moved(&moved).cause(), proto::MoveCause::Retracted);
     }
 }

@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use rapport_proto::scoring::v1 as proto;
 use rapport_rpc::wire;
-use rapport_scoring_models::decayed::MICROS;
+use rapport_scoring_models::decayed::{Line, MICROS};
 use rapport_types::error::{Collector, Error, FieldError};
 use rapport_types::{Timestamp, Uuid, reason};
 
 use crate::domain::{
-    Definition, DefinitionName, Direction, Entry, InteractionName, PartyName, Rule, ScoreName, others_reason,
+    Definition, DefinitionName, Direction, Entry, InteractionName, Measure, PartyName, Rule, ScoreName, others_reason,
     prior_reason, reason as reason_of,
 };
 use crate::error::ScoringError;
-use crate::queries::{Explained, Score};
+use crate::queries::{Explained, Score, When};
 
 /// A request of GetScores, checked.
 #[derive(Debug)]
 pub(crate) struct GetScores {
     pub(crate) party: Uuid,
     pub(crate) definitions: Vec<&'static Definition>,
-    pub(crate) as_of: Option<Timestamp>,
+    pub(crate) when: When,
 }
 
 /// A request of ExplainScore, checked.
@@ -28,7 +28,7 @@ pub(crate) struct GetScores {
 pub(crate) struct ExplainScore {
     pub(crate) party: Uuid,
     pub(crate) definition: &'static Definition,
-    pub(crate) as_of: Option<Timestamp>,
+    pub(crate) when: When,
     pub(crate) lines: usize,
 }
 
@@ -37,17 +37,24 @@ pub(crate) struct ExplainScore {
 pub(crate) fn get_scores(request: &proto::GetScoresRequest) -> Result<GetScores, Error> {
     let fields = Collector::new();
     let party = fields.check("party", PartyName::parse(&request.party));
-    let definition = match request.definition.as_str() {
-        "" => Some(None),
-        name => fields.check("definition", DefinitionName::parse(name)).map(Some),
-    };
-    let as_of = as_of(&fields, request.as_of.as_ref());
+    let definition = one_or_all(&fields, &request.definition);
+    let when = when(&fields, request.as_of.as_ref(), request.as_known_at.as_ref());
     fields.finish()?;
-    let definitions = match definition.flatten() {
-        None => Definition::all().iter().collect(),
-        Some(name) => vec![find(&name)?],
-    };
-    Ok(GetScores { party: checked(party)?.uuid(), definitions, as_of })
+    Ok(GetScores { party: checked(party)?.uuid(), definitions: definitions(definition)?, when })
+}
+
+/// The definition asked for, if one is named.
+pub(super) fn one_or_all(fields: &Collector, name: &str) -> Option<DefinitionName> {
+    if name.is_empty() { None } else { fields.check("definition", DefinitionName::parse(name)) }
+}
+
+/// # Errors
+/// NotFound for a definition that does not exist.
+pub(super) fn definitions(name: Option<DefinitionName>) -> Result<Vec<&'static Definition>, Error> {
+    match name {
+        None => Ok(Definition::all().iter().collect()),
+        Some(name) => Ok(vec![find(&name)?]),
+    }
 }
 
 /// # Errors
@@ -56,22 +63,29 @@ pub(crate) fn explain_score(request: &proto::ExplainScoreRequest) -> Result<Expl
     let fields = Collector::new();
     let party = fields.check("party", PartyName::parse(&request.party));
     let definition = fields.check("definition", DefinitionName::parse(&request.definition));
-    let as_of = as_of(&fields, request.as_of.as_ref());
+    let when = when(&fields, request.as_of.as_ref(), request.as_known_at.as_ref());
     let lines = fields.check("line_limit", line_limit(request.line_limit));
     fields.finish()?;
     Ok(ExplainScore {
         party: checked(party)?.uuid(),
         definition: find(&checked(definition)?)?,
-        as_of,
+        when,
         lines: checked(lines)?,
     })
 }
 
-fn as_of(fields: &Collector, time: Option<&prost_types::Timestamp>) -> Option<Timestamp> {
-    fields.check("as_of", wire::timestamp(time?))
+fn when(fields: &Collector, as_of: Option<&prost_types::Timestamp>, known_at: Option<&prost_types::Timestamp>) -> When {
+    When { as_of: time(fields, "as_of", as_of), known_at: time(fields, "as_known_at", known_at) }
 }
 
-fn find(name: &DefinitionName) -> Result<&'static Definition, Error> {
+/// A moment, where one is given.
+pub(super) fn time(fields: &Collector, field: &str, time: Option<&prost_types::Timestamp>) -> Option<Timestamp> {
+    fields.check(field, wire::timestamp(time?))
+}
+
+/// # Errors
+/// NotFound for a definition that does not exist.
+pub(super) fn find(name: &DefinitionName) -> Result<&'static Definition, Error> {
     Definition::find(name.slug()).ok_or_else(|| ScoringError::NoSuchDefinition(name.to_string()).into())
 }
 
@@ -84,7 +98,7 @@ fn line_limit(limit: i32) -> Result<usize, FieldError> {
 }
 
 /// What a collector without violations has let through.
-fn checked<T>(value: Option<T>) -> Result<T, Error> {
+pub(super) fn checked<T>(value: Option<T>) -> Result<T, Error> {
     value.ok_or_else(|| Error::bug("a field is neither there nor wrong"))
 }
 
@@ -117,14 +131,7 @@ pub(crate) fn to_explanation(explained: &Explained) -> proto::ExplainScoreRespon
     }];
     lines.extend(explanation.lines.iter().filter_map(|line| {
         let entry = contributions.get(line.index)?;
-        Some(proto::ExplanationLine {
-            kind: proto::LineKind::Contribution.into(),
-            reason: reason_of(entry, score.as_of),
-            effect_micros: line.effect,
-            contribution_count: 1,
-            weight_micros: line.weight_micros,
-            contribution: Some(to_contribution(entry, score.as_of)),
-        })
+        Some(to_line(score, line, entry))
     }));
     if let Some(others) = &explanation.others {
         lines.push(proto::ExplanationLine {
@@ -139,7 +146,20 @@ pub(crate) fn to_explanation(explained: &Explained) -> proto::ExplainScoreRespon
     proto::ExplainScoreResponse { score: Some(to_score(score)), lines }
 }
 
-fn to_contribution(entry: &Entry, as_of: Timestamp) -> proto::Contribution {
+/// The line of one contribution.
+pub(super) fn to_line(score: &Score, line: &Line, entry: &Entry) -> proto::ExplanationLine {
+    proto::ExplanationLine {
+        kind: proto::LineKind::Contribution.into(),
+        reason: reason_of(score.definition.measure, entry, score.as_of),
+        effect_micros: line.effect,
+        contribution_count: 1,
+        weight_micros: line.weight_micros,
+        contribution: Some(to_contribution(entry, score.as_of)),
+    }
+}
+
+/// A contribution for the wire, looked at from a moment.
+pub(super) fn to_contribution(entry: &Entry, as_of: Timestamp) -> proto::Contribution {
     proto::Contribution {
         interaction: InteractionName::new(entry.interaction).to_string(),
         interaction_version: entry.version,
@@ -169,6 +189,11 @@ pub(crate) fn to_definition(definition: &Definition) -> proto::ScoreDefinition {
         half_life: Some(to_span(definition.mean.half_life().as_micros())),
         prior_satisfaction_micros: definition.mean.prior().micros().into(),
         prior_weight_micros: definition.mean.prior_weight().micros().into(),
+        measure: match definition.measure {
+            Measure::Satisfaction => proto::ScoreMeasure::Satisfaction,
+            Measure::Intensity => proto::ScoreMeasure::Intensity,
+        }
+        .into(),
         rules: definition.rules.iter().chain([&definition.any]).map(to_rule).collect(),
     }
 }
@@ -197,6 +222,7 @@ mod tests {
             definition: "nonsense".into(),
             as_of: Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 }),
             line_limit: -1,
+            as_known_at: Some(prost_types::Timestamp { seconds: 0, nanos: -1 }),
         };
         let error = explain_score(&request).unwrap_err();
         let found: Vec<_> = error.violations.iter().map(|one| (one.field.as_str(), one.reason)).collect();
@@ -206,6 +232,7 @@ mod tests {
                 ("party", reason::MALFORMED_NAME),
                 ("definition", reason::MALFORMED_NAME),
                 ("as_of", reason::OUT_OF_RANGE),
+                ("as_known_at", reason::OUT_OF_RANGE),
                 ("line_limit", reason::OUT_OF_RANGE),
             ]
         );
@@ -216,7 +243,8 @@ mod tests {
     #[test]
     fn an_unknown_definition_is_not_found_and_none_means_all() {
         let party = PartyName::new(Uuid::from_u128(7)).to_string();
-        let mut request = proto::GetScoresRequest { party, definition: "scoreDefinitions/other".into(), as_of: None };
+        let mut request =
+            proto::GetScoresRequest { party, definition: "scoreDefinitions/other".into(), ..Default::default() };
         assert_eq!(get_scores(&request).unwrap_err().reason, reason::RESOURCE_NOT_FOUND);
         request.definition.clear();
         assert_eq!(get_scores(&request).unwrap().definitions.len(), Definition::all().len());
@@ -224,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_definition_tells_all_its_rules() {
-        let definition = to_definition(&Definition::all()[0]);
+        let definition = to_definition(Definition::find("relationship-health").unwrap());
         assert_eq!(definition.name, "scoreDefinitions/relationship-health");
         assert_eq!(definition.half_life.unwrap().seconds, 180 * 86_400);
         assert_eq!(definition.rules.last().unwrap().interaction_kind, "*");

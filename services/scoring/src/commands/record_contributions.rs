@@ -26,8 +26,8 @@ pub(crate) struct Arrival {
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Change {
-    /// An interaction was recorded.
-    Recorded(Fact),
+    /// An interaction was recorded, amended or retracted.
+    Fact(Fact),
     /// An origin belongs to a party.
     Attributed {
         /// The origin.
@@ -37,7 +37,7 @@ pub(crate) enum Change {
     },
 }
 
-/// Puts a batch of arrivals into log, sums and alias map, in at most nine statements whatever its size (up to 5,000
+/// Puts a batch of arrivals into log, sums and alias map, in at most eleven statements whatever its size (up to 5,000
 /// keys), and tells which scores moved.
 ///
 /// # Errors
@@ -46,16 +46,17 @@ pub(crate) async fn record_contributions(tx: &Tx, arrivals: &[Arrival], out: &mu
     let mut ledger = load(tx, arrivals).await?;
     for Arrival { tenant, position, occurred_at, change, .. } in arrivals {
         match change {
-            Change::Recorded(fact) => {
+            Change::Fact(fact) => {
                 ledger.record(tenant, *position, fact).map_err(|_| ScoringError::TooManyContributions)?;
             }
             Change::Attributed { origin, party } => ledger.attribute(tenant, *position, *occurred_at, *origin, *party),
         }
     }
-    let Changes { entries, sums, superseded, aliases, moves } = ledger.into_changes();
+    let Changes { entries, sums, superseded, revisions, aliases, moves } = ledger.into_changes();
     store::contribution_append(tx.db(), entries).await?;
     store::accumulator_add(tx.db(), sums).await?;
     store::superseded_save(tx.db(), superseded).await?;
+    store::revision_save(tx.db(), revisions).await?;
     store::alias_save(tx.db(), aliases, tx.now()).await?;
     let traces: BTreeMap<i64, &Arrival> = arrivals.iter().map(|arrival| (arrival.position, arrival)).collect();
     for moved in &moves {
@@ -72,7 +73,7 @@ async fn load(tx: &Tx, arrivals: &[Arrival]) -> Result<Ledger, StoreError> {
     let mut attributed: BTreeSet<Key> = BTreeSet::new();
     for Arrival { tenant, change, .. } in arrivals {
         match change {
-            Change::Recorded(fact) => {
+            Change::Fact(fact) => {
                 recorded.insert((tenant.clone(), fact.interaction));
                 interactions
                     .extend([fact.interaction].into_iter().chain(fact.supersedes).map(|id| (tenant.clone(), id)));
@@ -90,6 +91,7 @@ async fn load(tx: &Tx, arrivals: &[Arrival]) -> Result<Ledger, StoreError> {
     origins.extend(rows.iter().map(|(tenant, entry)| (tenant.clone(), entry.origin)));
     ledger.know_entries(rows);
     ledger.know_superseded(store::superseded_find(tx.db(), &recorded).await?);
+    ledger.know_revisions(store::revision_find(tx.db(), &recorded).await?);
     ledger.know_aliases(store::alias_find(tx.db(), &origins).await?);
     ledger.know_with_facts(store::accumulator_origins(tx.db(), &attributed).await?);
     Ok(ledger)
@@ -99,119 +101,14 @@ async fn load(tx: &Tx, arrivals: &[Arrival]) -> Result<Ledger, StoreError> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-    use std::sync::Arc;
-
-    use async_trait::async_trait;
-    use rapport_store::{Store, Work};
     use rapport_testkit::each_store;
     use rapport_testkit::place::StorePlace;
-    use rapport_types::World;
-    use rapport_types::time::ManualClock;
 
     use super::*;
-    use crate::domain::{Definition, Direction, Participation};
+    use crate::domain::Participation;
+    use crate::fixture::{CALLER, House, OTHER, PARTY, at, fact, health, recorded};
     use crate::options::ScoringOptions;
-    use crate::queries::{Score, Scores};
-
-    const DAY: i64 = 86_400_000_000;
-    const PARTY: Uuid = Uuid::from_u128(7);
-    const CALLER: Uuid = Uuid::from_u128(8);
-    const OTHER: Uuid = Uuid::from_u128(9);
-
-    struct Batch(Vec<Arrival>);
-
-    #[async_trait]
-    impl Work for Batch {
-        type Output = ();
-
-        async fn run(&self, tx: &Tx, out: &mut Outbox) -> Result<(), StoreError> {
-            record_contributions(tx, &self.0, out).await
-        }
-    }
-
-    struct House {
-        tenant: TenantId,
-        store: Store,
-        scores: Scores,
-    }
-
-    fn tenant(name: &str) -> TenantId {
-        TenantId::parse(name).unwrap()
-    }
-
-    fn at(day: i64) -> Timestamp {
-        Timestamp::from_micros(day * DAY)
-    }
-
-    fn health() -> &'static Definition {
-        Definition::find("relationship-health").unwrap()
-    }
-
-    impl House {
-        async fn new(place: &StorePlace) -> House {
-            let world = World::with_clock(Arc::new(ManualClock::new(at(20_000))));
-            let store = Store::open(&place.options(), "scoring", crate::migration::migrations(), world).await.unwrap();
-            House { tenant: tenant("acme"), scores: Scores::new(store.clone(), ScoringOptions::default()), store }
-        }
-
-        /// Another tenant in the same database.
-        fn next_door(&self) -> House {
-            House { tenant: tenant("next-door"), store: self.store.clone(), scores: self.scores.clone() }
-        }
-
-        async fn learn(&self, changes: Vec<(i64, Change)>) {
-            let arrivals = changes
-                .into_iter()
-                .map(|(position, change)| Arrival {
-                    tenant: self.tenant.clone(),
-                    position,
-                    occurred_at: at(20_000),
-                    traceparent: None,
-                    change,
-                })
-                .collect();
-            self.store.run(Batch(arrivals)).await.unwrap();
-        }
-
-        async fn score_as_of(&self, party: Uuid, as_of: Option<Timestamp>) -> Score {
-            let score = self.scores.get(&self.tenant, party, &[health()], as_of).await.unwrap()[0];
-            // Whatever way the value came, its explanation is about the same value and sums to it.
-            let explained = self.scores.explain(&self.tenant, party, health(), as_of, 2).await.unwrap();
-            assert_eq!((explained.score.reading, explained.score.party), (score.reading, score.party));
-            let explanation = &explained.explanation;
-            let sum: i64 = explanation.lines.iter().map(|line| line.effect).sum();
-            let others = explanation.others.map_or(0, |others| others.effect);
-            assert_eq!(explanation.prior_effect + sum + others, score.reading.value_micros);
-            score
-        }
-
-        async fn value(&self, party: Uuid) -> i64 {
-            self.score_as_of(party, None).await.reading.value_micros
-        }
-
-        async fn aggregates(&self) -> Vec<(String, i64)> {
-            let events = self.store.events_after(0, 100, None).await.unwrap();
-            events.into_iter().map(|event| (event.aggregate, event.version)).collect()
-        }
-    }
-
-    fn fact(interaction: u128, day: i64, kind: &str, origin: Uuid) -> Fact {
-        Fact {
-            interaction: Uuid::from_u128(interaction),
-            version: 1,
-            supersedes: None,
-            kind: kind.to_owned(),
-            direction: Direction::Inbound,
-            valence: None,
-            occurred_at: at(day),
-            recorded_at: at(20_000),
-            participants: vec![Participation { origin, party: (origin == PARTY).then_some(PARTY) }],
-        }
-    }
-
-    fn recorded(interaction: u128, day: i64, kind: &str, origin: Uuid) -> Change {
-        Change::Recorded(fact(interaction, day, kind, origin))
-    }
+    use crate::queries::{Scores, When};
 
     each_store! {
         async fn a_party_without_facts_has_the_prior(place: StorePlace) {
@@ -248,7 +145,7 @@ mod tests {
             let house = House::new(&place).await;
             house.learn(vec![(1, recorded(1, 19_900, "complaint", PARTY))]).await;
             let newer = Fact { version: 2, supersedes: Some(Uuid::from_u128(1)), ..fact(2, 19_900, "order", PARTY) };
-            house.learn(vec![(2, Change::Recorded(newer.clone())), (3, Change::Recorded(newer))]).await;
+            house.learn(vec![(2, Change::Fact(newer.clone())), (3, Change::Fact(newer))]).await;
             let expected = house.next_door();
             expected.learn(vec![(1, recorded(2, 19_900, "order", PARTY))]).await;
             assert_eq!(house.score_as_of(PARTY, None).await.reading, expected.score_as_of(PARTY, None).await.reading);
@@ -282,7 +179,7 @@ mod tests {
             let house = House::new(&place).await;
             let both = [CALLER, OTHER].map(|origin| Participation { origin, party: None });
             let meeting = Fact { participants: both.to_vec(), ..fact(1, 19_999, "complaint", CALLER) };
-            house.learn(vec![(1, Change::Recorded(meeting)), (2, recorded(2, 19_998, "order", CALLER))]).await;
+            house.learn(vec![(1, Change::Fact(meeting)), (2, recorded(2, 19_998, "order", CALLER))]).await;
             house.learn([CALLER, OTHER].map(|origin| (3, Change::Attributed { origin, party: PARTY })).to_vec()).await;
             assert_eq!(house.score_as_of(PARTY, None).await.reading.count, 2);
         }
@@ -290,10 +187,10 @@ mod tests {
         async fn an_answer_reads_no_more_than_it_may(place: StorePlace) {
             let house = House::new(&place).await;
             house.learn((1..=3).map(|n| (n, recorded(n as u128, 19_000 + n, "order", PARTY))).collect()).await;
-            let narrow = Scores::new(house.store.clone(), ScoringOptions { log_limit: 2 });
-            let error = narrow.explain(&house.tenant, PARTY, health(), None, 2).await.unwrap_err();
+            let narrow = Scores::new(house.store.clone(), ScoringOptions { log_limit: 2, ..ScoringOptions::default() });
+            let error = narrow.explain(&house.tenant, PARTY, health(), When::default(), 2).await.unwrap_err();
             assert_eq!(error.reason, rapport_types::reason::BUDGET_EXCEEDED);
-            assert!(narrow.get(&house.tenant, PARTY, &[health()], None).await.is_ok(), "the sums need no log");
+            assert!(narrow.get(&house.tenant, PARTY, &[health()], When::default()).await.is_ok(), "the sums need no log");
         }
     }
 }

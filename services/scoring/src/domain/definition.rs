@@ -7,6 +7,15 @@ use super::{Direction, Fact, Valence};
 /// The kind under which the rule for all other kinds stands.
 const ANY_KIND: &str = "*";
 
+/// What the value of a score says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Measure {
+    /// How glad the other side is: contributions show a satisfaction.
+    Satisfaction,
+    /// How intensely both sides deal with each other: contributions are there, whatever they show.
+    Intensity,
+}
+
 /// A way to compute a score. Contributions and sums are kept per definition *and version*, since weights, satisfactions
 /// and the prior are already inside them.
 #[derive(Debug)]
@@ -21,6 +30,8 @@ pub(crate) struct Definition {
     pub(crate) display_name: &'static str,
     /// What it measures and how, for people.
     pub(crate) description: &'static str,
+    /// What the value says.
+    pub(crate) measure: Measure,
     /// Half-life and prior.
     pub(crate) mean: DecayedMean,
     /// One rule for each kind of interaction that has one of its own.
@@ -67,6 +78,13 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// A rule of a definition that measures intensity: presence shows all there is to show.
+    const fn presence(kind: &'static str, weight: u32) -> Rule {
+        Rule::new(kind, weight, MICROS)
+    }
+}
+
 /// What a fact contributes to the scores of its participants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Observed {
@@ -78,7 +96,24 @@ pub(crate) struct Observed {
     pub(crate) from_valence: bool,
 }
 
-/// The built-in definition. *Half-life 180 days*: half a year on, an experience counts half; a customer of one order a
+/// *Half-life 90 days*: intensity is about now, a quarter on it counts half. *Prior 0 with weight 4*: without contacts it is 0,
+/// and one contact a month of weight 1 keeps it at 52, one a week at 82, one a year at 8: W = rate * 90 days / ln 2, value =
+/// 100 * W / (4 + W). To sit together counts twice as much as to write or call.
+const ENGAGEMENT: Definition = Definition {
+    slug: "engagement",
+    version: 1,
+    key: "engagement.1",
+    display_name: "Engagement",
+    description: "How intensely a party and we deal with each other, whatever the valence: 100 * W / (4 + W), where W is the \
+        sum of the weights of all contacts, each halving every 90 days. 0 without any; about 52 with a contact a month, \
+        82 with one a week.",
+    measure: Measure::Intensity,
+    mean: DecayedMean::new(HalfLife::days(90), Share::ZERO, Weight::from_micros(4_000_000)),
+    rules: &[Rule::presence("meeting", 2_000_000), Rule::presence("visit", 2_000_000)],
+    any: Rule::presence(ANY_KIND, 1_000_000),
+};
+
+/// *Half-life 180 days*: half a year on, an experience counts half; a customer of one order a
 /// year is still known by it. *Prior 0.5 with weight 4*: nobody is taken for happy or unhappy unseen, one complaint
 /// (weight 3) against no history moves the value to 33 and not to 10, and ten fresh orders outweigh the prior 10 : 4. After a
 /// long silence the evidence fades and the value returns to 50: an old relationship is not held to be a good one, and its
@@ -90,6 +125,7 @@ const RELATIONSHIP_HEALTH: Definition = Definition {
     display_name: "Relationship health",
     description: "How glad the other side is likely to be of the relationship, from every interaction, good and bad. \
         Evidence halves in weight every 180 days; without any the value is 50.",
+    measure: Measure::Satisfaction,
     mean: DecayedMean::new(HalfLife::days(180), Share::from_micros(500_000), Weight::from_micros(4_000_000)),
     rules: &[
         Rule::new("article", 1_000_000, 500_000),
@@ -102,7 +138,7 @@ const RELATIONSHIP_HEALTH: Definition = Definition {
     any: Rule::new(ANY_KIND, 500_000, 500_000),
 };
 
-const BUILT_IN: &[Definition] = &[RELATIONSHIP_HEALTH];
+const BUILT_IN: &[Definition] = &[ENGAGEMENT, RELATIONSHIP_HEALTH];
 
 impl Definition {
     /// Every definition, in the order of their slugs.
@@ -128,10 +164,14 @@ impl Definition {
     /// What a fact contributes.
     pub(crate) fn observe(&self, fact: &Fact) -> Observed {
         let rule = self.rule(&fact.kind);
+        let valence = match self.measure {
+            Measure::Satisfaction => fact.valence,
+            Measure::Intensity => None,
+        };
         Observed {
             weight: rule.weight(fact.direction),
-            satisfaction: rule.satisfaction(fact.valence),
-            from_valence: fact.valence.is_some(),
+            satisfaction: rule.satisfaction(valence),
+            from_valence: valence.is_some(),
         }
     }
 }
@@ -163,6 +203,17 @@ mod tests {
         assert_eq!(shown(0, 1_000_000), 500_000);
         assert_eq!(shown(1_000_000, 500_000), 850_000);
         assert_eq!(shown(-1_000_000, 0), 700_000);
+    }
+
+    #[test]
+    fn intensity_asks_whether_there_was_a_contact_and_not_how_it_was() {
+        let definition = Definition::find("engagement").unwrap();
+        assert_eq!((definition.mean.prior(), definition.mean.prior_effect()), (Share::ZERO, 0));
+        for rule in definition.rules.iter().chain([&definition.any]) {
+            assert_eq!(rule.satisfaction(None), Share::ONE);
+        }
+        assert!(definition.rule("meeting").weight > definition.rule("complaint").weight);
+        assert_eq!(definition.rule("complaint").weight, definition.rule("praise").weight);
     }
 
     #[test]

@@ -8,6 +8,8 @@ pub(crate) struct Fact {
     pub(crate) interaction: Uuid,
     /// Its version.
     pub(crate) version: i64,
+    /// How this version came to be.
+    pub(crate) revision: Revision,
     /// The interaction it takes the place of.
     pub(crate) supersedes: Option<Uuid>,
     /// What happened, as a slug.
@@ -20,8 +22,19 @@ pub(crate) struct Fact {
     pub(crate) occurred_at: Timestamp,
     /// When it was recorded.
     pub(crate) recorded_at: Timestamp,
-    /// Who began it, received it or was spoken about; each origin once.
+    /// Who began it, received it or was spoken about; each origin once. Nobody in a retraction.
     pub(crate) participants: Vec<Participation>,
+}
+
+/// How a version of an interaction came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Revision {
+    /// It is the first of the interaction.
+    First,
+    /// An earlier version was put right.
+    Amended,
+    /// The interaction never should have been recorded.
+    Retracted,
 }
 
 /// One origin that took part, and whose it was at that moment.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use rapport_scoring_models::decayed::Reading;
 use rapport_types::{TenantId, Timestamp, Uuid};
 
 use super::*;
@@ -27,6 +28,7 @@ fn fact(interaction: u128, day: i64, kind: &str, origins: &[u128]) -> Fact {
     Fact {
         interaction: id(interaction),
         version: 1,
+        revision: Revision::First,
         supersedes: None,
         kind: kind.to_owned(),
         direction: Direction::Inbound,
@@ -53,11 +55,11 @@ fn apply(facts: &[Fact]) -> Changes {
 }
 
 /// What the store would hold afterwards: rows of sums for some origins.
-fn accumulators(changes: &Changes, origins: &[u128]) -> Vec<Accumulator> {
+fn accumulators(changes: &Changes, definition: &Definition, origins: &[u128]) -> Vec<Accumulator> {
     changes
         .sums
         .iter()
-        .filter(|(key, _)| origins.contains(&key.origin.as_u128()))
+        .filter(|(key, _)| key.definition == definition.key && origins.contains(&key.origin.as_u128()))
         .map(|(key, change)| Accumulator {
             origin: key.origin,
             era: key.era,
@@ -68,25 +70,29 @@ fn accumulators(changes: &Changes, origins: &[u128]) -> Vec<Accumulator> {
         .collect()
 }
 
-fn log(changes: &Changes, origins: &[u128]) -> Vec<Entry> {
+fn log(changes: &Changes, definition: &Definition, origins: &[u128]) -> Vec<Entry> {
     changes
         .entries
         .iter()
         .map(|(_, entry)| entry.clone())
-        .filter(|entry| origins.contains(&entry.origin.as_u128()))
+        .filter(|entry| entry.definition == definition.key && origins.contains(&entry.origin.as_u128()))
         .collect()
 }
 
-/// The value over the log, and over the sums where they can tell.
-fn values(changes: &Changes, origins: &[u128], as_of: Timestamp) -> i64 {
-    let contributions = Contributions::at(as_of, log(changes, origins));
-    let slow = contributions.reading(health()).unwrap();
-    if let Some(fast) = fast_reading(health(), &accumulators(changes, origins), as_of).unwrap() {
+/// The reading over the log, and over the sums where they can tell.
+fn reading(changes: &Changes, definition: &Definition, origins: &[u128], as_of: Timestamp) -> Reading {
+    let contributions = Contributions::at(as_of, None, log(changes, definition, origins));
+    let slow = contributions.reading(definition).unwrap();
+    if let Some(fast) = fast_reading(definition, &accumulators(changes, definition, origins), as_of).unwrap() {
         assert_eq!(fast, slow);
     }
-    let explanation = contributions.explain(health(), 3).unwrap();
+    let explanation = contributions.explain(definition, 3).unwrap();
     assert_eq!(explanation.reading, slow);
-    slow.value_micros
+    slow
+}
+
+fn values(changes: &Changes, origins: &[u128], as_of: Timestamp) -> i64 {
+    reading(changes, health(), origins, as_of).value_micros
 }
 
 #[test]
@@ -102,7 +108,7 @@ fn a_complaint_lowers_and_praise_raises() {
 #[test]
 fn the_future_does_not_count_until_it_comes() {
     let changes = apply(&[fact(1, 100, "order", &[7]), fact(2, 300, "complaint", &[7])]);
-    assert_eq!(fast_reading(health(), &accumulators(&changes, &[7]), at(200)).unwrap(), None);
+    assert_eq!(fast_reading(health(), &accumulators(&changes, health(), &[7]), at(200)).unwrap(), None);
     assert_eq!(values(&changes, &[7], at(299)), values(&apply(&[fact(1, 100, "order", &[7])]), &[7], at(299)));
     assert!(values(&changes, &[7], at(300)) < values(&changes, &[7], at(299)));
 }
@@ -115,7 +121,7 @@ fn a_newer_version_takes_the_place_of_the_older_whatever_comes_first() {
     for facts in [[older.clone(), newer.clone()], [newer.clone(), older.clone()]] {
         let changes = apply(&facts);
         assert_eq!(values(&changes, &[7], at(200)), expected);
-        assert_eq!(changes.entries.len(), 3, "put in, taken back, put in");
+        assert_eq!(log(&changes, health(), &[7]).len(), 3, "put in, taken back, put in");
         assert_eq!(changes.superseded.len(), 1);
     }
     // The same interaction under its own name, one version on; and the old one once more.
@@ -141,10 +147,10 @@ fn one_who_took_part_twice_counts_once() {
     // Two identifiers, one meeting; later both turn out to be party 7's.
     let changes = apply(&[fact(1, 100, "complaint", &[8, 9]), fact(2, 100, "order", &[8])]);
     let alone = apply(&[fact(1, 100, "complaint", &[8]), fact(2, 100, "order", &[8])]);
-    assert_eq!(fast_reading(health(), &accumulators(&changes, &[7, 8, 9]), at(200)).unwrap(), None);
+    assert_eq!(fast_reading(health(), &accumulators(&changes, health(), &[7, 8, 9]), at(200)).unwrap(), None);
     assert_eq!(values(&changes, &[7, 8, 9], at(200)), values(&alone, &[8], at(200)));
     // Apart they count for each, and off the sums.
-    assert!(fast_reading(health(), &accumulators(&changes, &[9]), at(200)).unwrap().is_some());
+    assert!(fast_reading(health(), &accumulators(&changes, health(), &[9]), at(200)).unwrap().is_some());
 }
 
 #[test]
@@ -157,7 +163,9 @@ fn moves_name_whose_score_it_is() {
     ledger.attribute(&tenant(), 3, at(101), id(8), id(6));
     ledger.attribute(&tenant(), 4, at(101), id(5), id(6));
     let changes = ledger.into_changes();
-    let told: Vec<_> = changes.moves.iter().map(|one| (one.subject, one.cause, one.position)).collect();
+    let health = changes.moves.iter().filter(|one| one.definition.slug == "relationship-health");
+    let told: Vec<_> = health.map(|one| (one.subject, one.cause, one.position)).collect();
+    assert_eq!(changes.moves.len(), told.len() * Definition::all().len(), "every score moves");
     assert_eq!(
         told,
         [
@@ -210,6 +218,7 @@ proptest! {
         let mut ledger = Ledger::default();
         ledger.know_entries(first.entries.clone());
         ledger.know_superseded(first.superseded.clone());
+        ledger.know_revisions(first.revisions.clone());
         for fact in second {
             ledger.record(&tenant(), 100, fact).unwrap();
         }
@@ -221,8 +230,11 @@ proptest! {
             sum.joint += change.joint;
             sum.newest = sum.newest.max(change.newest);
         }
-        for origins in [&[7][..], &[8, 9], &[7, 8, 9]] {
-            prop_assert_eq!(values(&one, origins, at(as_of)), values(&two, origins, at(as_of)));
+        for definition in Definition::all() {
+            for origins in [&[7][..], &[8, 9], &[7, 8, 9]] {
+                let one = reading(&one, definition, origins, at(as_of));
+                prop_assert_eq!(one, reading(&two, definition, origins, at(as_of)));
+            }
         }
     }
 }

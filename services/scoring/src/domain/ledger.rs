@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use rapport_scoring_models::decayed::{Overflow, Sign, Sum};
 use rapport_types::{TenantId, Timestamp, Uuid};
 
-use super::{Definition, Entry, Fact, Participation, ScoreName};
+use super::{Definition, Entry, Fact, Participation, Revision, ScoreName};
 
 /// A tenant's interaction or origin.
 pub(crate) type Key = (TenantId, Uuid);
+
+/// A version of a tenant's interaction.
+pub(crate) type RevisionKey = (TenantId, Uuid, i64);
 
 /// Which interaction took the place of another, and since when that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub(crate) enum Cause {
     Recorded,
     /// A newer version replaced an older one.
     Amended,
+    /// A fact was retracted.
+    Retracted,
     /// An origin's facts came to a party, or left it.
     Attributed,
 }
@@ -95,7 +100,7 @@ impl Move {
 }
 
 /// What is to be written.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
     /// New rows of the log.
     pub(crate) entries: Vec<(TenantId, Entry)>,
@@ -103,6 +108,8 @@ pub(crate) struct Changes {
     pub(crate) sums: BTreeMap<SumKey, SumChange>,
     /// New knowledge of which interaction took the place of which.
     pub(crate) superseded: BTreeMap<Key, Superseded>,
+    /// Versions that amended or retracted an interaction, and when they were recorded.
+    pub(crate) revisions: BTreeMap<RevisionKey, Timestamp>,
     /// Origins and the parties they belong to from now on.
     pub(crate) aliases: BTreeMap<Key, Uuid>,
     /// Scores that moved, in the order of the events.
@@ -110,11 +117,12 @@ pub(crate) struct Changes {
 }
 
 /// What a batch needs to know of what is stored, and what it changes. Facts may come in any order: what counts in the end
-/// is the newest version of each interaction that nothing took the place of.
+/// is the newest version of each interaction that nothing took the place of, and none of one that was retracted.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     in_force: BTreeMap<Key, Vec<Entry>>,
-    versions: BTreeMap<Key, i64>,
+    /// The versions of each interaction that are known of, and when each was recorded.
+    versions: BTreeMap<Key, BTreeMap<i64, Timestamp>>,
     superseded: BTreeMap<Key, Superseded>,
     aliases: BTreeMap<Key, Uuid>,
     with_facts: BTreeSet<Key>,
@@ -131,8 +139,7 @@ impl Ledger {
             .collect();
         for (tenant, entry) in put_in {
             let key = (tenant.clone(), entry.interaction);
-            let version = self.versions.entry(key.clone()).or_insert(entry.version);
-            *version = (*version).max(entry.version);
+            self.versions.entry(key.clone()).or_default().insert(entry.version, entry.recorded_at);
             if !gone.contains(&(tenant, entry.interaction, entry.origin, entry.definition, entry.version)) {
                 self.in_force.entry(key).or_default().push(entry);
             }
@@ -142,6 +149,13 @@ impl Ledger {
     /// Takes note of which interactions others took the place of.
     pub(crate) fn know_superseded(&mut self, rows: impl IntoIterator<Item = (Key, Superseded)>) {
         self.superseded.extend(rows);
+    }
+
+    /// Takes note of stored versions that amended or retracted: all of each interaction that the batch names.
+    pub(crate) fn know_revisions(&mut self, rows: impl IntoIterator<Item = (RevisionKey, Timestamp)>) {
+        for ((tenant, interaction, version), recorded_at) in rows {
+            self.versions.entry((tenant, interaction)).or_default().insert(version, recorded_at);
+        }
     }
 
     /// Takes note of whose origins are.
@@ -159,13 +173,58 @@ impl Ledger {
         self.changes
     }
 
-    /// An interaction was recorded.
+    /// A version of an interaction: a first record, an amendment or a retraction.
     ///
     /// # Errors
     /// [`Overflow`] when one batch holds more than sums can.
     pub(crate) fn record(&mut self, tenant: &TenantId, position: i64, fact: &Fact) -> Result<(), Overflow> {
+        self.learn_parties(tenant, fact);
+        let key = (tenant.clone(), fact.interaction);
+        let versions = self.versions.entry(key.clone()).or_default();
+        if versions.contains_key(&fact.version) {
+            return Ok(());
+        }
+        let newer = versions.range(fact.version..).next().map(|(_, recorded_at)| *recorded_at);
+        versions.insert(fact.version, fact.recorded_at);
+        if fact.revision != Revision::First {
+            self.changes.revisions.insert((tenant.clone(), fact.interaction, fact.version), fact.recorded_at);
+        }
+
+        let mut gone = self.supersede(tenant, fact);
+        if newer.is_none() {
+            gone.extend(self.in_force.remove(&key).unwrap_or_default());
+        }
+        for entry in &gone {
+            self.append(tenant, entry.reversed(fact.recorded_at))?;
+        }
+        let entries = entries(fact);
+        for entry in &entries {
+            self.append(tenant, entry.clone())?;
+        }
+        // A newer version, or what took its place, was here first: it is history the moment it arrives.
+        let superseded = self.superseded.get(&key).map(|superseded| superseded.recorded_at);
+        let past = newer.into_iter().chain(superseded).min();
+        let mut touched: Vec<&Entry> = gone.iter().collect();
+        if let Some(past) = past {
+            for entry in &entries {
+                self.append(tenant, entry.reversed(past.max(fact.recorded_at)))?;
+            }
+        } else {
+            touched.extend(&entries);
+            self.in_force.insert(key, entries.clone());
+        }
+        let cause = match fact.revision {
+            Revision::Retracted => Cause::Retracted,
+            Revision::First if gone.is_empty() => Cause::Recorded,
+            Revision::First | Revision::Amended => Cause::Amended,
+        };
+        self.tell(tenant, position, fact, cause, touched);
+        Ok(())
+    }
+
+    /// What a fact says of its parties held when it was recorded: it never overrides what was learned since.
+    fn learn_parties(&mut self, tenant: &TenantId, fact: &Fact) {
         for Participation { origin, party } in &fact.participants {
-            // What the fact says of its parties held when it was recorded: it never overrides what was learned since.
             if let Some(party) = party.filter(|party| party != origin) {
                 let key = (tenant.clone(), *origin);
                 if !self.aliases.contains_key(&key) {
@@ -173,40 +232,24 @@ impl Ledger {
                 }
             }
         }
-        let key = (tenant.clone(), fact.interaction);
-        if self.versions.get(&key).is_some_and(|version| *version >= fact.version) {
-            return Ok(());
-        }
-        self.versions.insert(key.clone(), fact.version);
+    }
 
-        let mut gone = self.in_force.remove(&key).unwrap_or_default();
-        if let Some(older) = fact.supersedes {
-            let older = (tenant.clone(), older);
-            gone.extend(self.in_force.remove(&older).unwrap_or_default());
+    /// Notes which other interaction a fact takes the place of, and gives what of that one no longer counts.
+    fn supersede(&mut self, tenant: &TenantId, fact: &Fact) -> Vec<Entry> {
+        let Some(older) = fact.supersedes.filter(|older| *older != fact.interaction) else {
+            return Vec::new();
+        };
+        let older = (tenant.clone(), older);
+        if !self.superseded.contains_key(&older) {
             let superseded = Superseded { by: fact.interaction, recorded_at: fact.recorded_at };
             self.superseded.insert(older.clone(), superseded);
-            self.changes.superseded.insert(older, superseded);
+            self.changes.superseded.insert(older.clone(), superseded);
         }
-        for entry in &gone {
-            self.append(tenant, entry.reversed(fact.recorded_at))?;
-        }
+        self.in_force.remove(&older).unwrap_or_default()
+    }
 
-        let entries = entries(fact);
-        for entry in &entries {
-            self.append(tenant, entry.clone())?;
-        }
-        let mut touched: Vec<&Entry> = gone.iter().collect();
-        if let Some(superseded) = self.superseded.get(&key).copied() {
-            // Its successor was here first: it is history the moment it arrives.
-            for entry in &entries {
-                self.append(tenant, entry.reversed(superseded.recorded_at.max(fact.recorded_at)))?;
-            }
-        } else {
-            touched.extend(&entries);
-            self.in_force.insert(key, entries.clone());
-        }
-
-        let cause = if gone.is_empty() { Cause::Recorded } else { Cause::Amended };
+    /// Tells which scores the entries are part of, each once.
+    fn tell(&mut self, tenant: &TenantId, position: i64, fact: &Fact, cause: Cause, touched: Vec<&Entry>) {
         let mut told = BTreeSet::new();
         for entry in touched {
             let subject = self.subject(tenant, entry);
@@ -226,7 +269,22 @@ impl Ledger {
                 });
             }
         }
-        Ok(())
+    }
+
+    /// Puts what a definition sees in a stored entry of another one into the log and the sums, silently.
+    ///
+    /// # Errors
+    /// As [`Ledger::record`].
+    pub(crate) fn derive(&mut self, tenant: &TenantId, entry: &Entry, definition: &Definition) -> Result<(), Overflow> {
+        let rule = definition.rule(&entry.kind);
+        let derived = Entry {
+            definition: definition.key,
+            weight: rule.weight(entry.direction),
+            satisfaction: rule.satisfaction(None),
+            from_valence: false,
+            ..entry.clone()
+        };
+        self.append(tenant, derived)
     }
 
     /// An origin belongs to a party from now on.

@@ -4,6 +4,8 @@ use rapport_types::{FieldError, Uuid, reason, resource_name};
 
 resource_name!(pub(crate) PartyName, "parties", "party");
 resource_name!(pub(crate) InteractionName, "interactions", "interaction");
+resource_name!(pub(crate) ClvModelName, "clvModels", "model");
+resource_name!(pub(crate) RelationshipName, "relationships", "relationship");
 
 /// The name of a score definition: `scoreDefinitions/{slug}`.
 #[derive(Clone, Debug, PartialEq, Eq)]

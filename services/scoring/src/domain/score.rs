@@ -52,11 +52,13 @@ pub(crate) struct Contributions {
 
 impl Contributions {
     /// What of these rows of the log (all of a party's origins and of one definition, in any order) counts at `as_of`:
-    /// what was put in and not taken back, one contribution an interaction.
-    pub(crate) fn at(as_of: Timestamp, rows: Vec<Entry>) -> Contributions {
+    /// what was put in and not taken back, one contribution an interaction. With `known_at` as far as that was recorded by
+    /// then.
+    pub(crate) fn at(as_of: Timestamp, known_at: Option<Timestamp>, rows: Vec<Entry>) -> Contributions {
         let mut counted: BTreeMap<(Uuid, i64, Uuid), Entry> = BTreeMap::new();
         let mut gone: BTreeSet<(Uuid, i64, Uuid)> = BTreeSet::new();
-        for row in rows.into_iter().filter(|row| row.occurred_at <= as_of) {
+        let known = |row: &Entry| known_at.is_none_or(|known_at| row.recorded_at <= known_at);
+        for row in rows.into_iter().filter(|row| row.occurred_at <= as_of && known(row)) {
             let key = (row.interaction, row.version, row.origin);
             match row.sign {
                 Sign::Plus => drop(counted.insert(key, row)),
@@ -64,6 +66,9 @@ impl Contributions {
             }
         }
         counted.retain(|key, _| !gone.contains(key));
+        // Of what was known once, a version stands until the next: the greatest one comes last.
+        let counted: BTreeMap<(Uuid, Uuid), Entry> =
+            counted.into_iter().map(|((interaction, _, origin), entry)| ((interaction, origin), entry)).collect();
         // Whoever takes part by two identifiers at once had one experience. All origins of an interaction weigh alike, so
         // it does not matter for the value which one stays; the least does.
         let mut seen = BTreeSet::new();
@@ -78,11 +83,29 @@ impl Contributions {
     /// # Errors
     /// [`Overflow`] when there are more contributions than sums can hold.
     pub(crate) fn reading(&self, definition: &Definition) -> Result<Reading, Overflow> {
+        self.reading_at(definition, self.as_of)
+    }
+
+    /// The value at an earlier moment.
+    ///
+    /// # Errors
+    /// As [`Contributions::reading`].
+    pub(crate) fn reading_at(&self, definition: &Definition, moment: Timestamp) -> Result<Reading, Overflow> {
         let mut sums = Sums::default();
-        for entry in &self.entries {
+        for entry in &self.entries[..self.until(moment)] {
             sums.add(definition.mean.term(&entry.observation()), Sign::Plus)?;
         }
-        Ok(definition.mean.read(&sums, self.as_of.as_micros()))
+        Ok(definition.mean.read(&sums, moment.as_micros()))
+    }
+
+    /// How many of them had occurred by a moment: they come in that order.
+    pub(super) fn until(&self, moment: Timestamp) -> usize {
+        self.entries.partition_point(|entry| entry.occurred_at <= moment)
+    }
+
+    /// All of them, in the order they occurred.
+    pub(crate) fn all(&self) -> &[Entry] {
+        &self.entries
     }
 
     /// The value taken apart, with a line for `limit` contributions at most.

@@ -3,7 +3,7 @@
 use rapport_scoring_models::decayed::Share;
 use rapport_types::Timestamp;
 
-use super::{Direction, Entry};
+use super::{Direction, Entry, Measure};
 
 /// The prior's line.
 pub(crate) fn prior_reason() -> String {
@@ -16,12 +16,15 @@ pub(crate) fn others_reason(count: i64) -> String {
 }
 
 /// A contribution's line.
-pub(crate) fn reason(entry: &Entry, as_of: Timestamp) -> String {
+pub(crate) fn reason(measure: Measure, entry: &Entry, as_of: Timestamp) -> String {
     let side = match entry.direction {
         Direction::Inbound | Direction::Mutual => "",
         Direction::Outbound => " from us",
         Direction::ThirdParty => " about us elsewhere",
     };
+    if measure == Measure::Intensity {
+        return format!("{}{side}, {}", entry.kind, age(entry.occurred_at, as_of));
+    }
     let basis = if entry.from_valence { "as judged" } else { "as assumed of this kind" };
     format!("{}{side}, {}: {}, {basis}", entry.kind, age(entry.occurred_at, as_of), mood(entry.satisfaction))
 }

@@ -1,8 +1,10 @@
 //! The contribution log, its sums, the alias map and what was superseded.
 
 use async_trait::async_trait;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::DbErr;
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
+
+use super::{create, drop_tables};
 
 pub(crate) struct Migration;
 
@@ -12,8 +14,6 @@ impl MigrationName for Migration {
     }
 }
 
-/// Statements with `{text}`, `{uuid}`, `{bytes}` and `{clustered}` for what the stores call differently. Text compares by
-/// its bytes on both.
 const UP: &[&str] = &[
     // One row per version of an interaction, origin and definition that was put in, one for its taking back.
     "CREATE TABLE contribution (
@@ -67,26 +67,10 @@ const UP: &[&str] = &[
 #[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let db = manager.get_connection();
-        let (text, uuid, bytes, clustered) = match db.get_database_backend() {
-            DbBackend::Postgres => ("TEXT COLLATE \"C\"", "UUID", "BYTEA", ""),
-            _ => ("TEXT", "BLOB", "BLOB", " WITHOUT ROWID"),
-        };
-        for statement in UP {
-            let statement = statement
-                .replace("{text}", text)
-                .replace("{uuid}", uuid)
-                .replace("{bytes}", bytes)
-                .replace("{clustered}", clustered);
-            db.execute_unprepared(&statement).await?;
-        }
-        Ok(())
+        create(manager, UP).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in ["superseded", "alias", "accumulator", "contribution"] {
-            manager.get_connection().execute_unprepared(&format!("DROP TABLE {table}")).await?;
-        }
-        Ok(())
+        drop_tables(manager, &["superseded", "alias", "accumulator", "contribution"]).await
     }
 }

@@ -1,5 +1,14 @@
 //! Reads.
 
+mod network;
 mod scores;
+mod summaries;
+mod values;
 
-pub(crate) use scores::{Explained, Score, Scores};
+pub(crate) use network::{Computed, Networks};
+pub(crate) use scores::{Explained, History, Score, Scores, When};
+pub(crate) use summaries::{Details, Summary};
+pub(crate) use values::{Answer, Question, Values};
+
+#[cfg(test)]
+mod tests;

@@ -3,16 +3,25 @@ use rapport_store::{Store, read_error};
 use rapport_types::error::Error;
 use rapport_types::{TenantId, Timestamp, Uuid};
 
-use crate::domain::{Accumulator, Contributions, Definition, fast_reading};
+use crate::domain::{Accumulator, Contributions, Definition, Line, Point, fast_reading};
 use crate::error::ScoringError;
 use crate::options::ScoringOptions;
-use crate::store;
+use crate::store::{self, Asked};
 
 /// Reads scores.
 #[derive(Clone, Debug)]
 pub(crate) struct Scores {
-    store: Store,
-    options: ScoringOptions,
+    pub(super) store: Store,
+    pub(super) options: ScoringOptions,
+}
+
+/// The moment that a score is to hold for, and the moment from which it is looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct When {
+    /// What occurred later does not count; absent: now.
+    pub(crate) as_of: Option<Timestamp>,
+    /// What was recorded later is not known; absent: all is.
+    pub(crate) known_at: Option<Timestamp>,
 }
 
 /// A party's score.
@@ -39,13 +48,30 @@ pub(crate) struct Explained {
     pub(crate) contributions: Contributions,
 }
 
+/// A stretch of a score's history.
+#[derive(Debug)]
+pub(crate) struct History {
+    /// Its points, oldest first.
+    pub(crate) points: Vec<Point>,
+    /// What they refer to.
+    pub(crate) contributions: Contributions,
+    /// Whether there are later ones.
+    pub(crate) more: bool,
+}
+
 impl Scores {
     pub(crate) fn new(store: Store, options: ScoringOptions) -> Scores {
         Scores { store, options }
     }
 
+    /// The time of the service's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.store.world().now()
+    }
+
     /// A party's scores as of a moment (now where none is given): two point reads, unless something occurred later than
-    /// that or the party took part in an interaction under several origins; then the log is read.
+    /// that or the party took part in an interaction under several origins; then the log is read, as it is to tell what was
+    /// known at a time.
     ///
     /// # Errors
     /// Exhausted if the log is longer than an answer may read; the store's.
@@ -54,22 +80,29 @@ impl Scores {
         tenant: &TenantId,
         party: Uuid,
         definitions: &[&'static Definition],
-        as_of: Option<Timestamp>,
+        when: When,
     ) -> Result<Vec<Score>, Error> {
         let db = self.store.reader();
         let (party, origins) = store::alias_whose(db, tenant, party).await.map_err(read_error)?;
-        let sums = store::accumulator_list(db, tenant, &origins).await.map_err(read_error)?;
+        let sums = match when.known_at {
+            None => store::accumulator_list(db, tenant, &origins).await.map_err(read_error)?,
+            Some(_) => Vec::new(),
+        };
         // After the sums: what they hold by now is not in the future.
-        let as_of = as_of.unwrap_or_else(|| self.store.world().now());
+        let as_of = when.as_of.unwrap_or_else(|| self.now());
         let mut scores = Vec::with_capacity(definitions.len());
         for definition in definitions.iter().copied() {
             let rows: Vec<Accumulator> =
                 sums.iter().filter(|(one, _)| one.key == definition.key).map(|(_, row)| *row).collect();
-            let fast = fast_reading(definition, &rows, as_of).map_err(|_| ScoringError::TooManyContributions)?;
+            let fast = match when.known_at {
+                None => fast_reading(definition, &rows, as_of).map_err(|_| ScoringError::TooManyContributions)?,
+                Some(_) => None,
+            };
             let reading = match fast {
                 Some(reading) => reading,
                 None => {
-                    let contributions = self.contributions(tenant, definition, &origins, as_of).await?;
+                    let asked = Asked { tenant, definition, as_of, known_at: when.known_at };
+                    let contributions = self.contributions(&asked, &origins).await?;
                     contributions.reading(definition).map_err(|_| ScoringError::TooManyContributions)?
                 }
             };
@@ -87,33 +120,49 @@ impl Scores {
         tenant: &TenantId,
         party: Uuid,
         definition: &'static Definition,
-        as_of: Option<Timestamp>,
+        when: When,
         limit: usize,
     ) -> Result<Explained, Error> {
         let db = self.store.reader();
         let (party, origins) = store::alias_whose(db, tenant, party).await.map_err(read_error)?;
-        let as_of = as_of.unwrap_or_else(|| self.store.world().now());
-        let contributions = self.contributions(tenant, definition, &origins, as_of).await?;
+        let as_of = when.as_of.unwrap_or_else(|| self.now());
+        let asked = Asked { tenant, definition, as_of, known_at: when.known_at };
+        let contributions = self.contributions(&asked, &origins).await?;
         let explanation = contributions.explain(definition, limit).map_err(|_| ScoringError::TooManyContributions)?;
         let score = Score { party, definition, reading: explanation.reading, as_of };
         Ok(Explained { score, explanation, contributions })
     }
 
-    async fn contributions(
+    /// How a party's score stood along a line, from the first point after `after` on, `limit` points at most.
+    ///
+    /// # Errors
+    /// As [`Scores::get`].
+    pub(crate) async fn history(
         &self,
         tenant: &TenantId,
+        party: Uuid,
         definition: &'static Definition,
-        origins: &[Uuid],
-        as_of: Timestamp,
-    ) -> Result<Contributions, Error> {
+        known_at: Option<Timestamp>,
+        line: &Line,
+        (after, limit): (Option<Timestamp>, usize),
+    ) -> Result<History, Error> {
+        let db = self.store.reader();
+        let (_, origins) = store::alias_whose(db, tenant, party).await.map_err(read_error)?;
+        let asked = Asked { tenant, definition, as_of: line.end, known_at };
+        let contributions = self.contributions(&asked, &origins).await?;
+        let (points, more) =
+            contributions.history(definition, line, after, limit).map_err(|_| ScoringError::TooManyContributions)?;
+        Ok(History { points, contributions, more })
+    }
+
+    async fn contributions(&self, asked: &Asked<'_>, origins: &[Uuid]) -> Result<Contributions, Error> {
         let limit = self.options.log_limit;
-        let rows =
-            store::contribution_list(self.store.reader(), tenant, definition, origins, as_of, limit.saturating_add(1))
-                .await
-                .map_err(read_error)?;
+        let rows = store::contribution_list(self.store.reader(), asked, origins, limit.saturating_add(1))
+            .await
+            .map_err(read_error)?;
         if rows.len() > limit as usize {
             return Err(ScoringError::LogTooLong(limit).into());
         }
-        Ok(Contributions::at(as_of, rows))
+        Ok(Contributions::at(asked.as_of, asked.known_at, rows))
     }
 }

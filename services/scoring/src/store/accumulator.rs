@@ -79,13 +79,19 @@ pub(crate) async fn accumulator_list(
     tenant: &TenantId,
     origins: &[Uuid],
 ) -> Result<Vec<(&'static Definition, Accumulator)>, DbErr> {
-    let rows = Sql::new(db, &format!("SELECT {COLUMNS} FROM accumulator WHERE tenant = "))
-        .bind(tenant.as_str())
-        .text(" AND ")
-        .in_list("origin", origins.iter().map(|origin| (*origin).into()).collect())
-        .all(db)
-        .await?;
-    rows.iter().filter_map(|row| accumulator(row).transpose()).collect()
+    let mut found = Vec::new();
+    for origins in origins.chunks(MOST_KEYS) {
+        let rows = Sql::new(db, &format!("SELECT {COLUMNS} FROM accumulator WHERE tenant = "))
+            .bind(tenant.as_str())
+            .text(" AND ")
+            .in_list("origin", origins.iter().map(|origin| (*origin).into()).collect())
+            .all(db)
+            .await?;
+        for row in &rows {
+            found.extend(accumulator(row)?);
+        }
+    }
+    Ok(found)
 }
 
 /// Which of these origins have contributions.

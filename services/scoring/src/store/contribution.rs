@@ -79,27 +79,48 @@ pub(crate) async fn contribution_find(
     Ok(found)
 }
 
-/// The rows of these origins and one definition that occurred until `as_of`, in no order; at most `limit`.
+/// Which rows of the log are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// Of this tenant.
+    pub(crate) tenant: &'a TenantId,
+    /// Of this definition.
+    pub(crate) definition: &'a Definition,
+    /// That occurred until then.
+    pub(crate) as_of: Timestamp,
+    /// That were recorded until then; absent: whenever.
+    pub(crate) known_at: Option<Timestamp>,
+}
+
+/// The rows of these origins that are asked for, in no order; at most `limit`.
 pub(crate) async fn contribution_list(
     db: &impl ConnectionTrait,
-    tenant: &TenantId,
-    definition: &Definition,
+    asked: &Asked<'_>,
     origins: &[Uuid],
-    as_of: Timestamp,
     limit: u32,
 ) -> Result<Vec<Entry>, DbErr> {
-    let rows = Sql::new(db, &format!("SELECT {COLUMNS} FROM contribution WHERE tenant = "))
-        .bind(tenant.as_str())
-        .text(" AND definition = ")
-        .bind(definition.key)
-        .text(" AND occurred_at <= ")
-        .bind(as_of.as_micros())
-        .text(" AND ")
-        .in_list("origin", origins.iter().map(|origin| (*origin).into()).collect())
-        .text(&format!(" LIMIT {limit}"))
-        .all(db)
-        .await?;
-    rows.iter().filter_map(|row| entry(row).transpose()).collect()
+    let mut entries = Vec::new();
+    for origins in origins.chunks(MOST_KEYS) {
+        let mut sql = Sql::new(db, &format!("SELECT {COLUMNS} FROM contribution WHERE tenant = "))
+            .bind(asked.tenant.as_str())
+            .text(" AND definition = ")
+            .bind(asked.definition.key)
+            .text(" AND occurred_at <= ")
+            .bind(asked.as_of.as_micros());
+        if let Some(known_at) = asked.known_at {
+            sql = sql.text(" AND recorded_at <= ").bind(known_at.as_micros());
+        }
+        let rows = sql
+            .text(" AND ")
+            .in_list("origin", origins.iter().map(|origin| (*origin).into()).collect())
+            .text(&format!(" LIMIT {limit}"))
+            .all(db)
+            .await?;
+        for row in &rows {
+            entries.extend(entry(row)?);
+        }
+    }
+    Ok(entries)
 }
 
 /// A row's entry; `None` where its definition is of another version of the product.

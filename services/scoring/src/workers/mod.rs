@@ -1,0 +1,5 @@
+//! What runs beside the calls.
+
+mod fit;
+
+pub(crate) use fit::FitJob;
