@@ -1,25 +1,37 @@
 //! Interactions and cases: every contact with every stakeholder, online and off, kept as facts.
 //!
-//! An interaction is recorded once and never changed. Each participant is kept under its *origin*: the id of the party
+//! An interaction is a fact. Each participant is kept under its *origin*: the id of the party
 //! that the caller named, or an opaque one for an identifier that stands alone. Origins never change; to whom they belong
 //! is a map (`alias`), fed by what the stakeholders service tells of identifiers, and every read goes through it. So a
 //! call from a number that nobody knew is found on the timeline of the party that claims the number a year later, and a
 //! recycled number never carries one party's past to another (`domain::attribution`).
 //!
+//! What was recorded stays: an amendment is a new version and a retraction the last one. `interaction` and its index hold
+//! what is in force, `interaction_version` and `participant_version` what was, with the time for which the service knew
+//! it so; that is how a timeline answers `as_known_at` (`commands::revision`, `store::version`, `store::timeline`).
+//!
+//! An answer to a survey is an interaction too, written in the same transaction: `survey_response` keeps the score, the
+//! interaction everything that is said about a person. Figures come with their intervals (`domain::survey_stats`).
+//!
 //! RecordInteraction is the hot write. Unary calls, batches and streams hand the same command to the committer, which
 //! writes whatever queued with a handful of statements (`commands::record_interaction`, `store::interaction`).
+//!
+//! At the desk a call begins, is looked up and ends. Who calls is found in the own index of identifiers, else asked for;
+//! an agent's context is put together from what other services say within its budget, and where one says nothing from the
+//! last that was known of it, which consumers of their feeds keep (`queries::ask`, `queries::heard`, `events::desk_*`).
 //!
 //! Texts and identifiers are sealed under the key of the origin they belong to; events carry none of them.
 //!
 //! | room | what |
 //! |---|---|
 //! | `domain` | rules and values, pure |
-//! | `commands` | the writes: record_interaction, open_case, transition_case |
-//! | `queries` | the reads: interactions, timeline, cases |
-//! | `api` | InteractionService, CaseService |
+//! | `commands` | the writes, one file each |
+//! | `queries` | the reads |
+//! | `api` | one file per service of the contract |
 //! | `store`, `migration` | tables and statements |
 //! | `options` | what it can be told, `[service.interactions]` of the configuration |
-//! | `events` | what is published, and what is learned of identifiers |
+//! | `events` | what is published, and what is learned of identifiers and for the desk |
+//! | `workers` | keeps what was said beside the calls |
 #![forbid(unsafe_code)]
 
 mod api;
@@ -33,10 +45,13 @@ mod migration;
 mod options;
 mod queries;
 mod store;
+mod workers;
 
 use rapport_proto::interactions::v1::case_service_server::CaseServiceServer;
+use rapport_proto::interactions::v1::desk_service_server::DeskServiceServer;
 use rapport_proto::interactions::v1::interaction_service_server::InteractionServiceServer;
-use rapport_server::{Consumers, Context, Module, Section, Services};
+use rapport_proto::interactions::v1::survey_service_server::SurveyServiceServer;
+use rapport_server::{Consumers, Context, Module, Section, Services, Workers};
 use rapport_store::Migrations;
 
 use crate::options::InteractionOptions;
@@ -49,6 +64,7 @@ pub fn module() -> Box<dyn Module> {
 #[derive(Default)]
 struct InteractionsModule {
     options: InteractionOptions,
+    keeper: workers::Keeper,
 }
 
 impl Module for InteractionsModule {
@@ -70,14 +86,36 @@ impl Module for InteractionsModule {
         // Chunks of a stream may be larger than ordinary requests.
         routes.add_service(rapport_rpc::bulk!(InteractionServiceServer::new(interactions)));
         routes.add_service(rapport_rpc::sized!(CaseServiceServer::new(api::Cases::new(cx.clone()))));
+        let desk = api::Desk::new(cx.clone(), self.options.clone(), self.keeper.clone());
+        routes.add_service(rapport_rpc::sized!(DeskServiceServer::new(desk)));
+        routes.add_service(rapport_rpc::sized!(SurveyServiceServer::new(api::Surveys::new(cx.clone()))));
     }
 
     fn consumers(&self, cx: &Context, consumers: &mut Consumers) {
         let context = cx.clone();
         consumers.add(cx, move || events::Identity::new(context.clone()));
+        let (context, purposes) = (cx.clone(), self.options.consent_purposes.clone());
+        consumers.add(cx, move || events::DeskParties::new(context.clone(), purposes.clone()));
+        let context = cx.clone();
+        consumers.add(cx, move || events::DeskScores::new(context.clone()));
+        let context = cx.clone();
+        consumers.add(cx, move || events::DeskLoyalty::new(context.clone()));
+    }
+
+    fn workers(&self, cx: &Context, workers: &mut Workers) {
+        let (keeper, store) = (self.keeper.clone(), cx.store.clone());
+        workers.add("interactions: keeper of sections", move |cancel| {
+            let (keeper, store) = (keeper.clone(), store.clone());
+            async move {
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    () = keeper.run(&store) => {}
+                }
+            }
+        });
     }
 
     fn needs(&self) -> &'static [&'static str] {
-        &["stakeholders"]
+        &["stakeholders", "scoring", "loyalty"]
     }
 }

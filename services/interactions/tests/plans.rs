@@ -22,11 +22,11 @@ const CASE: &str = "SELECT c.*, a.party FROM case_file AS c \
 /// Each statement as `store` makes it, what its plan has to say, and whether it sorts no more than a page.
 fn statements() -> Vec<(String, &'static str, bool)> {
     let after = "(p.occurred_at, p.interaction_id) < (?, ?)";
-    let own = format!("{BRANCH} WHERE p.tenant = ? AND p.origin = ? AND {after} {NEWEST}");
-    let first = format!("{BRANCH} WHERE p.tenant = ? AND p.origin = ? {NEWEST}");
+    let own = format!("{BRANCH} WHERE p.tenant = ? AND p.origin = ? AND NOT p.retracted AND {after} {NEWEST}");
+    let first = format!("{BRANCH} WHERE p.tenant = ? AND p.origin = ? AND NOT p.retracted {NEWEST}");
     let filtered = format!(
         "{BRANCH} JOIN interaction AS i ON i.tenant = p.tenant AND i.id = p.interaction_id \
-         WHERE p.tenant = ? AND p.origin = ? AND i.kind = ? {NEWEST}"
+         WHERE p.tenant = ? AND p.origin = ? AND NOT p.retracted AND i.kind = ? {NEWEST}"
     );
     let along = "SEARCH p USING PRIMARY KEY (tenant=? AND origin=? AND (occurred_at,interaction_id)<(?,?))";
     let of = |text: &str, wanted| (text.to_owned(), wanted, false);
@@ -41,7 +41,7 @@ fn statements() -> Vec<(String, &'static str, bool)> {
             "SEARCH i USING PRIMARY KEY (tenant=? AND id=?)",
         ),
         of(
-            "SELECT i.* FROM interaction AS i WHERE i.tenant = ? AND (i.occurred_at, i.id) < (?, ?) AND i.kind = ? \
+            "SELECT i.* FROM interaction AS i WHERE i.tenant = ? AND (i.occurred_at, i.id) < (?, ?) AND NOT i.retracted AND i.kind = ? \
              ORDER BY i.occurred_at DESC, i.id DESC LIMIT ?",
             "interaction_occurred (tenant=? AND (occurred_at,id)<(?,?))",
         ),
@@ -85,6 +85,105 @@ fn statements() -> Vec<(String, &'static str, bool)> {
             "SELECT case_id, interaction_id FROM case_interaction WHERE tenant = ? AND (case_id) IN (VALUES (?), (?)) \
              ORDER BY case_id, ordinal",
             "SEARCH case_interaction USING PRIMARY KEY (tenant=? AND case_id=?)",
+        ),
+        // The desk: a call by its name, what is kept of parties, and who is near.
+        of(
+            "SELECT detail FROM call_leg WHERE tenant = ? AND (id) IN (VALUES (?), (?))",
+            "call_leg USING PRIMARY KEY (tenant=? AND id=?)",
+        ),
+        of(
+            "SELECT sealed FROM desk_section WHERE tenant = ? AND party = ?",
+            "desk_section USING PRIMARY KEY (tenant=? AND party=?)",
+        ),
+        of(
+            "SELECT sealed FROM desk_section WHERE tenant = ? AND (party) IN (VALUES (?), (?)) AND kind = ?",
+            "desk_section USING PRIMARY KEY (tenant=? AND party=? AND kind=?)",
+        ),
+        of(
+            "SELECT neighbor, relationship_type, weight_micros, valid_from, valid_to FROM desk_tie WHERE tenant = ? \
+             AND party = ? AND valid_from <= ? AND valid_to > ? ORDER BY weight_micros DESC, relationship DESC LIMIT ?",
+            "desk_tie_strength (tenant=? AND party=?)",
+        ),
+        of(
+            "DELETE FROM desk_tie WHERE (tenant, party, relationship) IN (VALUES (?, ?, ?), (?, ?, ?))",
+            "desk_tie USING PRIMARY KEY (tenant=? AND party=? AND relationship=?)",
+        ),
+        of(
+            "SELECT origin, party FROM alias WHERE tenant = ? AND (party) IN (VALUES (?), (?))",
+            "alias_party (tenant=? AND party=?)",
+        ),
+        of(
+            "SELECT party, own FROM identifier_holder WHERE tenant = ? AND index_id = ? ORDER BY party LIMIT ?",
+            "identifier_holder_index (tenant=? AND index_id=?)",
+        ),
+        // The cases of some parties are few, and are grouped.
+        (
+            "SELECT origin, COUNT(*) FROM case_file WHERE tenant = ? AND (origin) IN (VALUES (?), (?)) AND kind = ? \
+             AND (status) IN (VALUES (?), (?)) GROUP BY origin"
+                .to_owned(),
+            "case_file_origin (tenant=? AND origin=?)",
+            true,
+        ),
+        // Versions that are no longer in force: by their name, out of the index, and as of what was known.
+        of(
+            "SELECT i.* FROM interaction_version AS i WHERE i.tenant = ? AND (id, version) IN (VALUES (?, ?), (?, ?))",
+            "SEARCH i USING PRIMARY KEY (tenant=? AND id=? AND version=?)",
+        ),
+        of(
+            "DELETE FROM interaction_participant WHERE (tenant, origin, occurred_at, interaction_id) \
+             IN (VALUES (?, ?, ?, ?), (?, ?, ?, ?))",
+            "interaction_participant USING PRIMARY KEY (tenant=? AND origin=? AND occurred_at=?",
+        ),
+        // The amended facts of one party are few, and are sorted.
+        (
+            "SELECT DISTINCT i.* FROM participant_version AS p JOIN interaction_version AS i \
+             ON i.tenant = p.tenant AND i.id = p.interaction_id AND i.version = p.version \
+             WHERE p.tenant = ? AND (p.origin) IN (VALUES (?), (?)) AND p.recorded_at <= ? AND p.superseded_at > ? \
+             ORDER BY i.occurred_at DESC, i.id DESC LIMIT ?"
+                .to_owned(),
+            "SEARCH p USING PRIMARY KEY (tenant=? AND origin=?)",
+            true,
+        ),
+        of(
+            "SELECT id FROM survey WHERE tenant = ? AND (id) IN (VALUES (?), (?))",
+            "survey USING PRIMARY KEY (tenant=? AND id=?)",
+        ),
+        of(
+            "SELECT id, question FROM survey WHERE tenant = ? AND (recorded_at, id) < (?, ?) \
+             ORDER BY recorded_at DESC, id DESC LIMIT ?",
+            "survey_recorded (tenant=? AND (recorded_at,id)<(?,?))",
+        ),
+        of(
+            "SELECT * FROM survey_response WHERE tenant = ? AND survey_id = ? AND id = ?",
+            "survey_response USING PRIMARY KEY (tenant=? AND survey_id=? AND id=?)",
+        ),
+        of(
+            "SELECT * FROM survey_response WHERE tenant = ? AND survey_id = ? AND retracted_at IS NULL \
+             AND (occurred_at, id) < (?, ?) ORDER BY occurred_at DESC, id DESC LIMIT ?",
+            "survey_response_occurred (tenant=? AND survey_id=? AND (occurred_at,id)<(?,?))",
+        ),
+        (
+            "SELECT * FROM survey_response WHERE tenant = ? AND (origin) IN (VALUES (?), (?)) \
+             AND retracted_at IS NULL ORDER BY occurred_at DESC, id DESC LIMIT ?"
+                .to_owned(),
+            "survey_response_origin (tenant=? AND origin=?)",
+            true,
+        ),
+        // Counted in the index alone.
+        (
+            "SELECT score, COUNT(*) FROM survey_response WHERE tenant = ? AND survey_id = ? AND occurred_at >= ? \
+             AND occurred_at < ? AND role_type = ? AND recorded_at <= ? \
+             AND (retracted_at IS NULL OR retracted_at > ?) GROUP BY score ORDER BY score"
+                .to_owned(),
+            "COVERING INDEX survey_response_occurred (tenant=? AND survey_id=? AND occurred_at>? AND occurred_at<?)",
+            true,
+        ),
+        of(
+            "UPDATE survey_response SET retracted_at = v.retracted_at FROM (SELECT column1 AS tenant, \
+             column2 AS survey_id, column3 AS id, column4 AS retracted_at FROM (VALUES (?, ?, ?, ?))) AS v \
+             WHERE survey_response.tenant = v.tenant AND survey_response.survey_id = v.survey_id \
+             AND survey_response.id = v.id",
+            "SEARCH survey_response USING PRIMARY KEY (tenant=? AND survey_id=? AND id=?)",
         ),
     ]
 }

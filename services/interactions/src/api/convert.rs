@@ -2,6 +2,7 @@ use rapport_proto::interactions::v1 as proto;
 use rapport_proto::types::v1 as types;
 use rapport_rpc::wire;
 use rapport_types::error::{Collector, FieldError};
+use rapport_types::etag::Etag;
 use rapport_types::time::Timestamp;
 use rapport_types::{Uuid, reason};
 
@@ -16,10 +17,7 @@ use crate::store::sealing::IdentifierText;
 /// Reads an interaction that is to be recorded. What is wrong goes to `fields`, all of it.
 pub(crate) fn interaction(fields: &Collector, message: &proto::Interaction, now: Timestamp) -> Option<NewInteraction> {
     let kind = fields.check("kind", Slug::parse(&message.kind));
-    let channel = fields.required("channel", message.channel.as_ref()).and_then(|channel| {
-        let medium = fields.at("channel").check("medium", Medium::parse(channel.medium))?;
-        Some(Channel::new(medium, channel.online))
-    });
+    let channel = channel(fields, message.channel.as_ref());
     let direction = fields.check("direction", Direction::parse(message.direction));
     let participants = participants(fields, &message.participants);
     let topics = topics(fields, &message.topics);
@@ -48,8 +46,15 @@ pub(crate) fn interaction(fields: &Collector, message: &proto::Interaction, now:
     })
 }
 
+/// Reads the way something went, which must be given.
+pub(super) fn channel(fields: &Collector, message: Option<&proto::Channel>) -> Option<Channel> {
+    let channel = fields.required("channel", message)?;
+    let medium = fields.at("channel").check("medium", Medium::parse(channel.medium))?;
+    Some(Channel::new(medium, channel.online))
+}
+
 /// What may be absent, but not wrong.
-fn optional<T, U>(value: Option<T>, parse: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
+pub(super) fn optional<T, U>(value: Option<T>, parse: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
     match value {
         None => Some(None),
         Some(value) => parse(value).map(Some),
@@ -102,7 +107,7 @@ pub(crate) fn named(fields: &Collector, party: &str, identifier: Option<&proto::
     Some(Named::Party(party?.uuid(), used?))
 }
 
-fn topics(fields: &Collector, messages: &[String]) -> Option<Vec<Slug>> {
+pub(super) fn topics(fields: &Collector, messages: &[String]) -> Option<Vec<Slug>> {
     if messages.len() > MAX_TOPICS {
         return fields.check("topics", Err(too_many(MAX_TOPICS)));
     }
@@ -123,14 +128,14 @@ pub(crate) fn too_many(most: usize) -> FieldError {
     FieldError::new(reason::TOO_MANY, format!("must have at most {most} elements"))
 }
 
-fn valence(fields: &Collector, message: &proto::Valence) -> Option<Valence> {
+pub(super) fn valence(fields: &Collector, message: &proto::Valence) -> Option<Valence> {
     let value = fields.check("value", Valence::value(message.value));
     let method = fields.check("method", ValenceMethod::parse(message.method));
     let confidence = fields.check("confidence", Valence::confidence(message.confidence));
     Some(Valence { value: value?, method: method?, confidence: confidence? })
 }
 
-fn amount(fields: &Collector, message: &proto::Amount) -> Option<Amount> {
+pub(super) fn amount(fields: &Collector, message: &proto::Amount) -> Option<Amount> {
     let kind = fields.check("kind", AmountKind::parse(message.kind));
     let money = fields
         .required("money", message.money.as_ref())
@@ -226,6 +231,10 @@ pub(crate) fn to_recorded(new: &NewInteraction, receipt: &Receipt) -> proto::Int
             &provenance.actor,
             &provenance.reason,
         ),
+        etag: Etag::of(1).into(),
+        retracted_time: None,
+        version_reason: String::new(),
+        survey_response: String::new(),
     }
 }
 
@@ -233,6 +242,7 @@ pub(crate) fn to_recorded(new: &NewInteraction, receipt: &Receipt) -> proto::Int
 pub(crate) fn to_interaction(view: InteractionView) -> proto::Interaction {
     let InteractionView { row, text, participants } = view;
     let detail = row.detail;
+    let survey_response = detail.response().map(|name| name.to_string()).unwrap_or_default();
     let provenance = to_provenance(&detail.source_system, &text.source_record_id, &text.actor, &text.reason);
     let participants = detail.participants.into_iter().zip(participants).map(|(stored, seen)| proto::Participant {
         party: to_party(seen.party),
@@ -266,5 +276,9 @@ pub(crate) fn to_interaction(view: InteractionView) -> proto::Interaction {
         version: row.version,
         supersedes: row.supersedes.map(|id| InteractionName::new(id).to_string()).unwrap_or_default(),
         provenance,
+        etag: Etag::of(row.version).into(),
+        retracted_time: row.retracted.then(|| wire::to_timestamp(row.recorded_at)),
+        version_reason: detail.version_reason,
+        survey_response,
     }
 }

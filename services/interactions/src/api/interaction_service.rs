@@ -5,7 +5,7 @@ use rapport_proto::interactions::v1::record_result::Result as Outcome;
 use rapport_proto::stakeholders::v1::GetPartyRequest;
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
 use rapport_rpc::{Call, Reply, error_of, handle, reply_stream, wire, written};
-use rapport_store::Binding;
+use rapport_store::{Binding, Committed};
 use rapport_types::error::{Collector, Error, Kind};
 use rapport_types::page::PageSize;
 use rapport_types::time::Timestamp;
@@ -14,13 +14,17 @@ use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Streaming};
 
 use super::convert::{to_interaction, to_recorded};
+use super::convert_amendment::{amendment, change};
 use super::item_error::item_error;
 use super::paging::{Place, ascending, cut};
 use super::recording::{ready, to_receipt};
 use super::{stream, watch};
+use crate::commands::{AmendInteraction, Made, RetractInteraction};
 use crate::domain::{InteractionName, PartyName};
 use crate::options::InteractionOptions;
-use crate::queries::{InteractionList, InteractionView, Timeline, get_interaction, get_timeline, list_interactions};
+use crate::queries::{
+    InteractionList, InteractionView, Timeline, get_interaction, get_timeline, get_version, list_interactions,
+};
 use crate::store::{interaction_filter, timeline_filter};
 use rapport_server::Context;
 
@@ -68,10 +72,25 @@ impl InteractionService for Interactions {
         .await
     }
 
+    async fn amend_interaction(&self, request: Request<proto::AmendInteractionRequest>) -> Reply<proto::Interaction> {
+        handle(request, |call, request| self.amend(call, request)).await
+    }
+
+    async fn retract_interaction(
+        &self,
+        request: Request<proto::RetractInteractionRequest>,
+    ) -> Reply<proto::Interaction> {
+        handle(request, |call, request| self.retract(call, request)).await
+    }
+
     async fn get_interaction(&self, request: Request<proto::GetInteractionRequest>) -> Reply<proto::Interaction> {
         handle(request, |call, request| async move {
             let name = InteractionName::parse(&request.name).map_err(|error| error.at("name"))?;
-            let view = get_interaction(&self.cx.store, call.tenant(), name.uuid()).await?;
+            let view = match request.version {
+                0 => get_interaction(&self.cx.store, call.tenant(), name.uuid()).await?,
+                1.. => get_version(&self.cx.store, call.tenant(), name.uuid(), request.version).await?,
+                _ => return Err(Error::field("version", reason::OUT_OF_RANGE, "must be 0 or more")),
+            };
             Ok(Response::new(to_interaction(view)))
         })
         .await
@@ -158,11 +177,52 @@ impl Interactions {
         let reply = proto::BatchRecordInteractionsResponse { results };
         Ok(match newest {
             Some(position) => {
-                let committed = rapport_store::Committed { reply, position, replayed: false };
+                let committed = Committed { reply, position, replayed: false };
                 written(store.service(), committed, |reply| reply)
             }
             None => Response::new(reply),
         })
+    }
+
+    async fn amend(
+        &self,
+        call: Call,
+        request: proto::AmendInteractionRequest,
+    ) -> Result<Response<proto::Interaction>, Error> {
+        let store = &self.cx.store;
+        let fields = Collector::new();
+        fields.check("request_id", wire::request_id(&request.request_id));
+        let read = amendment(&fields, &request, store.world().now());
+        fields.finish()?;
+        let (change, amendment) = read.ok_or_else(|| Error::bug("a request was refused without a reason"))?;
+        let scope = call.scope(call.method, &request.request_id, &request)?;
+        let committed = store.submit(scope, AmendInteraction { change, amendment }).await?;
+        self.version(&call, committed).await
+    }
+
+    async fn retract(
+        &self,
+        call: Call,
+        request: proto::RetractInteractionRequest,
+    ) -> Result<Response<proto::Interaction>, Error> {
+        let store = &self.cx.store;
+        let fields = Collector::new();
+        fields.check("request_id", wire::request_id(&request.request_id));
+        let name = ("name", Some(request.name.as_str()));
+        let read = change(&fields, name, &request.etag, &request.reason, request.provenance.as_ref());
+        fields.finish()?;
+        let change = read.ok_or_else(|| Error::bug("a request was refused without a reason"))?;
+        let scope = call.scope(call.method, &request.request_id, &request)?;
+        let committed = store.submit(scope, RetractInteraction { change }).await?;
+        self.version(&call, committed).await
+    }
+
+    /// The version that a change made, with its texts.
+    async fn version(&self, call: &Call, committed: Committed<Made>) -> Result<Response<proto::Interaction>, Error> {
+        let store = &self.cx.store;
+        let Committed { reply: Made { id, version }, position, replayed } = committed;
+        let reply = get_version(store, call.tenant(), id, version).await?;
+        Ok(written(store.service(), Committed { reply, position, replayed }, to_interaction))
     }
 
     async fn list(
@@ -175,9 +235,11 @@ impl Interactions {
         let ascending = ascending(&request.order_by, "occurred_time")?;
         let filter = interaction_filter(&request.filter)?;
         let order = if ascending { "asc" } else { "desc" };
-        let binding = Binding::new(call.tenant(), call.method, &request.filter, order);
+        let include_retracted = request.include_retracted;
+        let bound = format!("{include_retracted}|{}", request.filter);
+        let binding = Binding::new(call.tenant(), call.method, &bound, order);
         let after: Option<Place> = store.pages().open(&binding, &request.page_token)?;
-        let list = InteractionList { filter: &filter, ascending, after, limit: size.probe() };
+        let list = InteractionList { filter: &filter, ascending, include_retracted, after, limit: size.probe() };
         let views = list_interactions(store, call.tenant(), &list).await?;
         let (interactions, next_page_token) = cut(store, &binding, size, places(views))?;
         Ok(Response::new(proto::ListInteractionsResponse { interactions, next_page_token }))
@@ -202,11 +264,19 @@ impl Interactions {
             return Err(Error::bug("a request was refused without a reason"));
         };
         let filter = timeline_filter(&request.filter)?;
-        let bound = format!("{party}|{as_of:?}|{as_known_at:?}|{}", request.filter);
+        let include_retracted = request.include_retracted;
+        let bound = format!("{party}|{as_of:?}|{as_known_at:?}|{include_retracted}|{}", request.filter);
         let binding = Binding::new(call.tenant(), call.method, &bound, "");
         let after: Option<Place> = store.pages().open(&binding, &request.page_token)?;
-        let timeline =
-            Timeline { party: party.uuid(), filter: &filter, as_of, as_known_at, after, limit: size.probe() };
+        let timeline = Timeline {
+            party: party.uuid(),
+            filter: &filter,
+            as_of,
+            as_known_at,
+            include_retracted,
+            after,
+            limit: size.probe(),
+        };
         let views = get_timeline(store, call.tenant(), &timeline).await?;
         if views.is_empty() && after.is_none() {
             self.exists(&call, party).await?;

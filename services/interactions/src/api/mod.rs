@@ -1,19 +1,35 @@
 //! One file per service of the contract. Requests become domain values here; rules and SQL are elsewhere.
 
+mod advice;
 mod case_service;
+mod context;
 mod convert;
+mod convert_amendment;
+mod convert_call;
 mod convert_case;
+mod convert_survey;
+mod desk_service;
+#[cfg(test)]
+mod desk_tests;
 mod interaction_service;
 mod item_error;
+mod network;
 mod paging;
 mod recording;
 mod stream;
+mod survey_service;
+#[cfg(test)]
+mod survey_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod version_tests;
 mod watch;
 
 pub(crate) use case_service::Cases;
+pub(crate) use desk_service::Desk;
 pub(crate) use interaction_service::Interactions;
 pub(crate) use recording::index;
+pub(crate) use survey_service::Surveys;
 #[cfg(test)]
 pub(crate) use {convert::interaction, recording::route};

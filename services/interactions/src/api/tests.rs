@@ -50,7 +50,7 @@ each_store! {
         assert_eq!(reply.metadata().get("rapport-position").unwrap(), "interactions@1");
         let told = reply.into_inner();
         let read = api
-            .get_interaction(request("acme", proto::GetInteractionRequest { name: told.name.clone() }))
+            .get_interaction(request("acme", proto::GetInteractionRequest { name: told.name.clone(), version: 0 }))
             .await
             .unwrap()
             .into_inner();
@@ -62,7 +62,7 @@ each_store! {
         assert_eq!(told.participants[0].identifier_used.as_ref().unwrap().value, "+351 912 345 678");
         assert_eq!(told.participants[0].attribution(), proto::Attribution::Unattributed);
         assert_eq!(told.participants[1].attribution(), proto::Attribution::Named);
-        let other = api.get_interaction(request("other", proto::GetInteractionRequest { name: told.name })).await;
+        let other = api.get_interaction(request("other", proto::GetInteractionRequest { name: told.name, version: 0 })).await;
         assert_reason!(other, Code::NotFound, reason::RESOURCE_NOT_FOUND);
         cx.store.close().await;
     }
@@ -164,6 +164,7 @@ each_store! {
                 order_by: order_by.to_owned(),
                 filter: r#"direction in ["inbound"] && !online && occurred_time >= timestamp("2020-01-01T00:00:00Z")"#.to_owned(),
                 page_token,
+                include_retracted: false,
             };
             api.list_interactions(request("acme", message)).await.unwrap().into_inner()
         };

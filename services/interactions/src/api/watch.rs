@@ -13,7 +13,7 @@ use rapport_types::{TenantId, Uuid};
 
 use super::convert::{to_interaction, too_many};
 use crate::domain::{Direction, InteractionName, Medium, PartyName, Slug};
-use crate::queries::find_interactions;
+use crate::queries::find_versions;
 
 /// How many interactions are read at a time.
 const READ: usize = 100;
@@ -41,16 +41,30 @@ impl Wanted {
     }
 
     fn recorded(&self, event: &proto::InteractionRecorded) -> bool {
-        let medium = event.channel.as_ref().map_or(0, |channel| channel.medium);
+        self.interaction(&event.kind, event.channel.as_ref(), event.direction, &event.participants)
+    }
+
+    fn retracted(&self, event: &proto::InteractionRetracted) -> bool {
+        self.interaction(&event.kind, event.channel.as_ref(), event.direction, &event.participants)
+    }
+
+    fn interaction(
+        &self,
+        kind: &str,
+        channel: Option<&proto::Channel>,
+        direction: i32,
+        participants: &[proto::RecordedParticipant],
+    ) -> bool {
+        let medium = channel.map_or(0, |channel| channel.medium);
         let party = |participant: &proto::RecordedParticipant| {
             let origin = Uuid::try_parse(&participant.origin).ok();
             let party = PartyName::parse(&participant.party).ok().map(|name| name.uuid());
             [origin, party].into_iter().flatten().any(|id| self.parties.contains(&id))
         };
-        (self.parties.is_empty() || event.participants.iter().any(party))
-            && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
+        (self.parties.is_empty() || participants.iter().any(party))
+            && (self.kinds.is_empty() || self.kinds.contains(kind))
             && (self.media.is_empty() || self.media.contains(&medium))
-            && (self.directions.is_empty() || self.directions.contains(&event.direction))
+            && (self.directions.is_empty() || self.directions.contains(&direction))
     }
 
     fn attributed(&self, event: &proto::OriginAttributed) -> bool {
@@ -77,7 +91,8 @@ fn set<T, U: std::hash::Hash + Eq>(
 
 /// What is shown of an event that is wanted.
 enum Shown {
-    Recorded(Uuid),
+    /// An interaction in the version that the event speaks of.
+    Version(Uuid, i64, fn(proto::Interaction) -> Change),
     Attributed(proto::OriginAttribution),
 }
 
@@ -156,7 +171,20 @@ impl Watcher {
         if let Some(recorded) = event.decode::<proto::InteractionRecorded>() {
             let recorded = recorded?;
             let name = InteractionName::parse(&recorded.interaction).ok();
-            return Ok(name.filter(|_| self.wanted.recorded(&recorded)).map(|name| Shown::Recorded(name.uuid())));
+            let wanted = name.filter(|_| self.wanted.recorded(&recorded));
+            return Ok(wanted.map(|name| Shown::Version(name.uuid(), recorded.version, Change::Recorded)));
+        }
+        if let Some(amended) = event.decode::<proto::InteractionAmended>() {
+            let after = amended?.after.unwrap_or_default();
+            let name = InteractionName::parse(&after.interaction).ok();
+            let wanted = name.filter(|_| self.wanted.recorded(&after));
+            return Ok(wanted.map(|name| Shown::Version(name.uuid(), after.version, Change::Amended)));
+        }
+        if let Some(retracted) = event.decode::<proto::InteractionRetracted>() {
+            let retracted = retracted?;
+            let name = InteractionName::parse(&retracted.interaction).ok();
+            let wanted = name.filter(|_| self.wanted.retracted(&retracted));
+            return Ok(wanted.map(|name| Shown::Version(name.uuid(), retracted.version, Change::Retracted)));
         }
         if let Some(attributed) = event.decode::<proto::OriginAttributed>() {
             let attributed = attributed?;
@@ -177,25 +205,25 @@ async fn show(
     let mut changes = selected.changes.into_iter().peekable();
     while changes.peek().is_some() {
         let part: Vec<(Cursor, Shown)> = changes.by_ref().take(READ).collect();
-        let ids: Vec<Uuid> = part
+        let names: Vec<(Uuid, i64)> = part
             .iter()
             .filter_map(|(_, shown)| match shown {
-                Shown::Recorded(id) => Some(*id),
+                Shown::Version(id, version, _) => Some((*id, *version)),
                 Shown::Attributed(_) => None,
             })
             .collect();
-        let views = match find_interactions(store, tenant, &ids).await {
+        let views = match find_versions(store, tenant, &names).await {
             Ok(views) => views,
             Err(error) => {
                 messages.push(Err(error));
                 return messages;
             }
         };
-        let mut found: HashMap<Uuid, proto::Interaction> =
-            views.into_iter().map(|view| (view.row.id, to_interaction(view))).collect();
+        let mut found: HashMap<(Uuid, i64), proto::Interaction> =
+            views.into_iter().map(|view| ((view.row.id, view.row.version), to_interaction(view))).collect();
         for (cursor, shown) in part {
             let change = match shown {
-                Shown::Recorded(id) => found.remove(&id).map(Change::Recorded),
+                Shown::Version(id, version, change) => found.remove(&(id, version)).map(change),
                 Shown::Attributed(attributed) => Some(Change::Attributed(attributed)),
             };
             messages.push(Ok(proto::WatchInteractionsResponse { cursor: cursor.to_string(), change }));

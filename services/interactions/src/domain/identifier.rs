@@ -1,3 +1,4 @@
+use rapport_identity::{Lookup, scheme};
 use rapport_types::error::FieldError;
 use rapport_types::pii::Pii;
 use rapport_types::{reason, text};
@@ -8,39 +9,6 @@ use super::wording::line;
 const MAX_VALUE: usize = 300;
 /// The most characters of a scheme.
 const MAX_SCHEME: usize = 63;
-/// What telephone systems and mail gateways send in place of a number or an address that they withhold, without marks.
-const WITHHELD: &[&str] = &[
-    "anonymous",
-    "anonymousinvalid",
-    "anonymousanonymousinvalid",
-    "anonym",
-    "withheld",
-    "private",
-    "privatenumber",
-    "restricted",
-    "unavailable",
-    "unknown",
-    "unknownnumber",
-    "unknowncaller",
-    "blocked",
-    "nocallerid",
-    "noid",
-    "hidden",
-    "oculto",
-    "privado",
-    "numeroprivado",
-    "desconhecido",
-    "desconocido",
-    "unterdrückt",
-    "unbekannt",
-    "masqué",
-    "inconnu",
-    "nonumber",
-    "none",
-    "null",
-    "266696687",
-];
-
 /// An identifier as somebody used it: the number that rang, the address that wrote, a customer number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identifier {
@@ -89,6 +57,20 @@ impl Identifier {
         Ok(Identifier { scheme, value: Pii::new(value), key: Pii::new(key) })
     }
 
+    /// An identifier as it is written in a country (ISO 3166-1 alpha-2, or empty). A number in national form means nothing
+    /// without its country, so it is kept in international form.
+    pub(crate) fn within(country: &str, scheme: String, value: String) -> Result<Identifier, FieldError> {
+        match rapport_identity::lookup(&scheme, &value, country) {
+            Lookup::Value(number) if scheme == scheme::TEL => Identifier::new(scheme, number),
+            _ => Identifier::new(scheme, value),
+        }
+    }
+
+    /// An identifier that the service itself gives, such as a call's: compared as it stands.
+    pub(crate) fn known(scheme: &str, value: String) -> Identifier {
+        Identifier { scheme: scheme.to_owned(), key: Pii::new(value.clone()), value: Pii::new(value) }
+    }
+
     /// The scheme.
     pub(crate) fn scheme_name(&self) -> &str {
         &self.scheme
@@ -101,12 +83,7 @@ impl Identifier {
 
     /// Whether it stands for nobody, as a withheld number does.
     pub(crate) fn withheld(&self) -> bool {
-        let bare: String = text::key(self.value.expose()).chars().filter(|letter| letter.is_alphanumeric()).collect();
-        match self.scheme.as_str() {
-            "tel" => WITHHELD.contains(&bare.as_str()) || bare.bytes().all(|byte| byte == b'0'),
-            "email" => WITHHELD.contains(&bare.as_str()),
-            _ => false,
-        }
+        matches!(self.scheme.as_str(), scheme::TEL | scheme::EMAIL) && rapport_identity::withheld(self.value.expose())
     }
 
     /// What its blind index is taken of: the same for all spellings of one identifier.
@@ -115,65 +92,14 @@ impl Identifier {
     }
 }
 
-/// The form that is compared, by the rules of the stakeholders service: what that one normalised comes out as it went
-/// in. A value that its scheme cannot read is compared as it stands, so that it is kept like any other.
+/// The form that is compared. A value that its scheme cannot read is compared as it stands, so that it is kept like any
+/// other.
 fn key(scheme: &str, value: &str) -> String {
-    let value = value.trim();
-    match scheme {
-        "tel" => telephone(value),
-        "email" => {
-            let folded = text::key(value);
-            folded.strip_prefix("mailto:").unwrap_or(&folded).trim().to_owned()
+    match rapport_identity::lookup(scheme, value, "") {
+        Lookup::Value(normalized) => normalized,
+        Lookup::Withheld | Lookup::Unreadable => {
+            text::key(value).chars().filter(|letter| letter.is_alphanumeric() || *letter == '+').collect()
         }
-        "web" => web(value),
-        social if social.starts_with("social.") => {
-            let folded = text::key(value);
-            folded.trim_start_matches('@').to_owned()
-        }
-        tax if tax.starts_with("tax.") => {
-            let plain = text::nfkc(value);
-            let bare: String = plain.chars().filter(|letter| letter.is_alphanumeric()).collect();
-            if bare.is_ascii() { bare.to_ascii_uppercase() } else { plain.trim().to_owned() }
-        }
-        _ => text::nfkc(value).trim().to_owned(),
-    }
-}
-
-/// A web address without what does not tell pages apart; the host has no case, the path has.
-fn web(value: &str) -> String {
-    let plain = text::nfkc(value);
-    let bare = ["https://", "http://"]
-        .iter()
-        .find_map(|scheme| {
-            let head = plain.get(..scheme.len())?;
-            head.eq_ignore_ascii_case(scheme).then(|| plain.get(scheme.len()..))?
-        })
-        .unwrap_or(&plain);
-    let (host, path) = bare.split_once('/').unwrap_or((bare, ""));
-    let (host, path) = (text::key(host.trim()), path.trim().trim_end_matches('/'));
-    if path.is_empty() { host } else { format!("{host}/{path}") }
-}
-
-/// A telephone number without the marks that people write for the eye.
-fn telephone(value: &str) -> String {
-    let wide = text::nfkc(value);
-    let dialled: String = wide
-        .chars()
-        .filter(|c| {
-            !c.is_whitespace() && !matches!(c, '.' | '-' | '/' | '(' | ')' | '[' | ']' | '\u{2010}'..='\u{2015}')
-        })
-        .collect();
-    let dialled = dialled.strip_prefix("tel:").map_or(dialled.clone(), str::to_owned);
-    let international = dialled.strip_prefix("00").map(|rest| format!("+{rest}")).unwrap_or(dialled);
-    ninth_digit(international)
-}
-
-/// Brazil put a 9 before its mobile numbers; a number that is written the old way is the same number.
-fn ninth_digit(number: String) -> String {
-    let old = number.strip_prefix("+55").filter(|rest| rest.len() == 10 && rest.bytes().all(|b| b.is_ascii_digit()));
-    match old.map(|rest| rest.split_at(2)) {
-        Some((area, local)) if local.starts_with(['6', '7', '8', '9']) => format!("+55{area}9{local}"),
-        _ => number,
     }
 }
 
@@ -233,16 +159,26 @@ mod tests {
         assert!(!shown.contains("351"), "{shown}");
     }
 
+    #[test]
+    fn a_national_number_is_read_by_its_country() {
+        let national = Identifier::within("US", "tel".to_owned(), "(201) 555-0100".to_owned()).unwrap();
+        assert_eq!(national.comparable(), identifier("tel", "+12015550100").comparable());
+        assert_eq!(national.given(), "+12015550100");
+        let unread = Identifier::within("", "tel".to_owned(), "201 555 0100".to_owned()).unwrap();
+        assert_eq!(unread.given(), "201 555 0100");
+        assert_eq!(unread.comparable(), identifier("tel", "2015550100").comparable());
+        assert!(Identifier::within("US", "tel".to_owned(), "anonymous".to_owned()).unwrap().withheld());
+    }
+
     proptest! {
-        /// What was normalised once (by us or by the stakeholders service) stays as it is.
+        /// What was normalised once stays as it is.
         #[test]
         fn normalising_twice_changes_nothing(
-            scheme in "(tel|email|web|crm|tax\\.pt|social\\.x)", value in "\\PC{1,40}",
+            scheme in "(tel|email|crm|tax\\.pt|social\\.x)", value in "\\PC{1,40}",
         ) {
             let once = key(&scheme, &value);
-            // A text that only looks like an address, with a second scheme or more marks within, may lose them one by one.
-            let plain = !["://", "tel:", "mailto:", "@", "//"].iter().any(|mark| once.contains(mark));
-            if plain && !once.starts_with("00") && once.trim() == once {
+            // What begins like an address of another kind may lose more the second time.
+            if !once.starts_with("mailto:") && once.trim() == once {
                 prop_assert_eq!(key(&scheme, &once), once);
             }
         }

@@ -1,31 +1,47 @@
 //! The rules of interactions and cases. Nothing here knows of a wire, a database or a clock.
 
+mod amendment;
 mod amount;
 mod attribution;
+mod call;
 mod case;
+mod caution;
 mod channel;
 mod identifier;
 mod interaction;
 mod name;
+mod next_action;
 mod origin;
 mod participant;
 mod provenance;
+mod quantile;
+mod section;
 mod slug;
+mod survey;
+mod survey_stats;
 mod valence;
 mod watermark;
 mod wording;
 
+pub(crate) use amendment::{Amendment, Standing};
 pub(crate) use amount::{Amount, AmountKind};
 pub(crate) use attribution::{Held, Holder, next};
+pub(crate) use call::{Candidate, Disposition, Ending, MAX_CANDIDATES, Match, Opening, Resolution, Told};
 pub(crate) use case::{Case, CasePriority, CaseStatus, MAX_LINKED, NewCase};
+pub(crate) use caution::{Signs, cautions, unhappy};
 pub(crate) use channel::{Channel, Direction, Medium};
 pub(crate) use identifier::Identifier;
 pub(crate) use interaction::{Effort, MAX_PARTICIPANTS, MAX_TOPICS, NewInteraction};
-pub(crate) use name::{CaseName, InteractionName, PartyName};
+pub(crate) use name::{CallName, CaseName, InteractionName, PartyName, SurveyName, SurveyResponseName};
+pub(crate) use next_action::{Expiry, Facts, Health, consider};
 pub(crate) use origin::{Origin, Route};
 pub(crate) use participant::{Function, Named, Participant};
 pub(crate) use provenance::Provenance;
+pub(crate) use quantile::Confidence;
+pub(crate) use section::SectionKind;
 pub(crate) use slug::Slug;
+pub(crate) use survey::{Category, Measure, NewResponse, Score, Survey};
+pub(crate) use survey_stats::{Figures, Interval, Tally};
 pub(crate) use valence::{Valence, ValenceMethod};
 pub(crate) use watermark::{OutOfOrder, Watermark};
 
@@ -36,6 +52,8 @@ macro_rules! coded {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub(crate) enum $name { $($(#[$vdoc])* $variant,)+ }
 
+        // Not every enum is read in every way.
+        #[allow(dead_code)]
         impl $name {
             /// Every value with its code and its word, in the order of the codes.
             pub(crate) const ALL: &'static [($name, i16, &'static str)] = &[$(($name::$variant, $code, $word),)+];

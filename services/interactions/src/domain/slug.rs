@@ -39,6 +39,12 @@ impl Slug {
         if text.is_empty() { Ok(None) } else { Slug::parse(text).map(Some) }
     }
 
+    /// A word of this service's own.
+    pub(super) fn fixed(word: &'static str) -> Slug {
+        debug_assert!(Slug::parse(word).is_ok(), "{word} is no slug");
+        Slug(Arc::from(word))
+    }
+
     /// Its text.
     pub(crate) fn as_str(&self) -> &str {
         &self.0

@@ -1,7 +1,18 @@
 //! Events: what this service publishes, and what it learns from others.
 
+mod desk_loyalty;
+mod desk_parties;
+mod desk_scores;
 mod identity;
+mod pace;
 mod produced;
+mod surveys;
+mod versions;
 
+pub(crate) use desk_loyalty::DeskLoyalty;
+pub(crate) use desk_parties::DeskParties;
+pub(crate) use desk_scores::DeskScores;
 pub(crate) use identity::Identity;
-pub(crate) use produced::{case_opened, case_transitioned, interaction_recorded};
+pub(crate) use produced::{case_opened, case_transitioned, interaction_recorded, origin_attributed};
+pub(crate) use surveys::{survey_created, survey_response_recorded};
+pub(crate) use versions::{interaction_amended, interaction_retracted};

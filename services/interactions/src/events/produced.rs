@@ -6,7 +6,7 @@ use rapport_types::time::Timestamp;
 use crate::domain::{Case, CaseName, CaseStatus, InteractionName, NewCase, NewInteraction, Origin, PartyName};
 
 /// The name of a party, or nothing.
-fn party(party: Option<Uuid>) -> String {
+pub(super) fn party(party: Option<Uuid>) -> String {
     party.map(|party| PartyName::new(party).to_string()).unwrap_or_default()
 }
 

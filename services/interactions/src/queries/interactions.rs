@@ -9,7 +9,7 @@ use crate::domain::InteractionName;
 use crate::store::sealing::{self, IdentifierText, InteractionText};
 use crate::store::{
     Filter, InteractionRow, ListPage, TimelinePage, alias_find, alias_origins, interaction_find, interaction_list,
-    timeline_page,
+    timeline_page, version_find,
 };
 
 /// An interaction with its texts, as its reader sees it.
@@ -54,12 +54,50 @@ pub(crate) async fn find_interactions(
     show(store, tenant, rows).await
 }
 
+/// One version of an interaction.
+///
+/// # Errors
+/// NotFound, Unavailable.
+pub(crate) async fn get_version(
+    store: &Store,
+    tenant: &TenantId,
+    id: Uuid,
+    version: i64,
+) -> Result<InteractionView, Error> {
+    let mut found = find_versions(store, tenant, &[(id, version)]).await?;
+    found.pop().ok_or_else(|| {
+        let name = InteractionName::new(id);
+        Error::not_found(format!("version {version} of {name}")).with("name", name).with("version", version)
+    })
+}
+
+/// Those of the versions that exist, by id and version, in no order. At most 1,000.
+///
+/// # Errors
+/// Unavailable.
+pub(crate) async fn find_versions(
+    store: &Store,
+    tenant: &TenantId,
+    wanted: &[(Uuid, i64)],
+) -> Result<Vec<InteractionView>, Error> {
+    let ids: Vec<Uuid> = wanted.iter().map(|(id, _)| *id).collect();
+    // What is in force is read first: a version that is put aside in between is then found where it was put.
+    let mut rows = interaction_find(store.reader(), tenant, &ids).await.map_err(read_error)?;
+    rows.retain(|row| wanted.contains(&(row.id, row.version)));
+    let found: HashSet<(Uuid, i64)> = rows.iter().map(|row| (row.id, row.version)).collect();
+    let past: Vec<(Uuid, i64)> = wanted.iter().filter(|name| !found.contains(name)).copied().collect();
+    rows.extend(version_find(store.reader(), tenant, &past).await.map_err(read_error)?);
+    show(store, tenant, rows).await
+}
+
 /// What a page of interactions is asked for by.
 pub(crate) struct InteractionList<'a> {
     /// What is wanted.
     pub(crate) filter: &'a Filter,
     /// Oldest first, in place of newest first.
     pub(crate) ascending: bool,
+    /// Those too that were retracted.
+    pub(crate) include_retracted: bool,
     /// The place after which the page begins: occurred_at in microseconds, id.
     pub(crate) after: Option<(i64, Uuid)>,
     /// How many at most.
@@ -75,8 +113,8 @@ pub(crate) async fn list_interactions(
     tenant: &TenantId,
     list: &InteractionList<'_>,
 ) -> Result<Vec<InteractionView>, Error> {
-    let InteractionList { filter, ascending, after, limit } = *list;
-    let page = ListPage { filter, ascending, after, limit };
+    let InteractionList { filter, ascending, include_retracted, after, limit } = *list;
+    let page = ListPage { filter, ascending, include_retracted, after, limit };
     let rows = interaction_list(store.reader(), tenant, &page).await.map_err(read_error)?;
     show(store, tenant, rows).await
 }
@@ -89,8 +127,10 @@ pub(crate) struct Timeline<'a> {
     pub(crate) filter: &'a Filter,
     /// Only what had occurred by then.
     pub(crate) as_of: Option<Timestamp>,
-    /// Only what had been recorded by then.
+    /// Only what had been recorded by then, in the versions of then.
     pub(crate) as_known_at: Option<Timestamp>,
+    /// Those too that were retracted.
+    pub(crate) include_retracted: bool,
     /// The place after which the page begins: occurred_at in microseconds, id.
     pub(crate) after: Option<(i64, Uuid)>,
     /// How many at most.
@@ -113,6 +153,7 @@ pub(crate) async fn get_timeline(
         filter: timeline.filter,
         as_of: timeline.as_of,
         as_known_at: timeline.as_known_at,
+        include_retracted: timeline.include_retracted,
         after: timeline.after,
         limit: timeline.limit,
     };

@@ -1,9 +1,21 @@
 //! The reads. What is sealed is opened here, and nowhere before.
 
+mod ask;
+mod caller;
 mod cases;
+mod heard;
 mod interactions;
+mod said;
+mod surveys;
 
+pub(crate) use ask::{Asking, HEALTH, TIES};
+pub(crate) use caller::{Caller, find_caller};
 pub(crate) use cases::{CaseList, CaseView, get_case, list_cases, show_case};
+pub(crate) use heard::{Asked, Heard, Section, Unasked, hear, section_status, settle, why};
 pub(crate) use interactions::{
-    InteractionList, InteractionView, Timeline, find_interactions, get_interaction, get_timeline, list_interactions,
+    InteractionList, InteractionView, Timeline, find_interactions, find_versions, get_interaction, get_timeline,
+    get_version, list_interactions,
+};
+pub(crate) use surveys::{
+    ResponseList, ResponseView, SurveyStats, get_response, get_survey, get_survey_stats, list_responses, list_surveys,
 };

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use prost::Message;
 use rapport_store::sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
@@ -10,9 +10,10 @@ use super::Filter;
 use super::participant::Detail;
 use super::sealing;
 use crate::commands::Recorded;
+use crate::domain::SurveyResponseName;
 
-/// The columns of `interaction`, in the order in which rows are read and written.
-const COLUMNS: &[&str] = &[
+/// The columns of `interaction`, in the order in which rows are read and written; `retracted` comes last when read.
+pub(super) const COLUMNS: &[&str] = &[
     "tenant",
     "id",
     "version",
@@ -36,7 +37,7 @@ const COLUMNS: &[&str] = &[
     "sealed",
 ];
 
-const PARTICIPANT: &[&str] =
+pub(super) const PARTICIPANT: &[&str] =
     &["tenant", "origin", "occurred_at", "interaction_id", "ordinal", "recorded_at", "role_type", "function"];
 
 /// A recorded interaction.
@@ -59,6 +60,8 @@ pub(crate) struct InteractionRow {
     pub(crate) subject: Uuid,
     pub(crate) detail: Detail,
     pub(crate) sealed: Option<Vec<u8>>,
+    /// It counts for nothing, from `recorded_at` on.
+    pub(crate) retracted: bool,
 }
 
 /// Money as columns.
@@ -74,7 +77,35 @@ impl InteractionRow {
     /// The columns of a select, qualified with `i.`.
     pub(super) fn selection() -> String {
         let columns: Vec<String> = COLUMNS.iter().map(|column| format!("i.{column}")).collect();
-        columns.join(", ")
+        format!("{}, i.retracted", columns.join(", "))
+    }
+
+    /// The values of [`COLUMNS`].
+    pub(super) fn cells(&self, tenant: &TenantId) -> [Value; 21] {
+        let (valence, amount) = (self.valence, self.amount.as_ref());
+        [
+            tenant.as_str().into(),
+            self.id.into(),
+            self.version.into(),
+            self.supersedes.into(),
+            self.kind.as_str().into(),
+            self.medium.into(),
+            self.online.into(),
+            self.direction.into(),
+            self.occurred_at.as_micros().into(),
+            self.recorded_at.as_micros().into(),
+            valence.map(|(value, _, _)| value).into(),
+            valence.map(|(_, method, _)| method).into(),
+            valence.map(|(_, _, confidence)| confidence).into(),
+            self.effort.into(),
+            amount.map(|amount| amount.kind).into(),
+            amount.map(|amount| amount.units).into(),
+            amount.map(|amount| amount.nanos).into(),
+            amount.map(|amount| amount.currency.clone()).into(),
+            self.subject.into(),
+            self.detail.encode_to_vec().into(),
+            self.sealed.clone().into(),
+        ]
     }
 
     /// A row of [`selection`](InteractionRow::selection).
@@ -110,17 +141,28 @@ impl InteractionRow {
             detail: Detail::decode(detail.as_slice())
                 .map_err(|error| DbErr::Custom(format!("interaction.detail: {error}")))?,
             sealed: row.try_get_by_index(20)?,
+            retracted: row.try_get_by_index(21)?,
         })
     }
 }
 
-/// Writes interactions and their participants: two statements, whatever their number.
+/// Writes interactions and their participants at the end of the transaction.
 pub(crate) async fn interaction_insert(tx: &Tx, recorded: &[Recorded], keys: &SubjectKeys) -> Result<(), StoreError> {
+    interaction_insert_of(tx, recorded, keys, &HashMap::new()).await
+}
+
+/// As [`interaction_insert`], where some of the interactions are survey responses.
+pub(crate) async fn interaction_insert_of(
+    tx: &Tx,
+    recorded: &[Recorded],
+    keys: &SubjectKeys,
+    responses: &HashMap<Uuid, SurveyResponseName>,
+) -> Result<(), StoreError> {
     let mut interactions = Rows::new("interaction", COLUMNS);
     let mut participants = Rows::new("interaction_participant", PARTICIPANT);
     for Recorded { tenant, id, interaction, origins, recorded_at } in recorded {
         let subject = origins.first().map(|origin| origin.id).unwrap_or_default();
-        let detail = Detail::of(tenant, interaction, origins, keys)?;
+        let detail = Detail::of(tenant, interaction, origins, keys, responses.get(id).copied())?;
         let sealed = sealing::interaction_text(keys, tenant, subject, interaction)?;
         let (valence, amount) = (interaction.valence, interaction.amount);
         interactions.push([
@@ -159,8 +201,8 @@ pub(crate) async fn interaction_insert(tx: &Tx, recorded: &[Recorded], keys: &Su
             ]);
         }
     }
-    interactions.insert(tx.db()).await?;
-    participants.insert(tx.db()).await?;
+    tx.insert_last(interactions);
+    tx.insert_last(participants);
     Ok(())
 }
 
@@ -213,6 +255,8 @@ pub(crate) struct ListPage<'a> {
     pub(crate) filter: &'a Filter,
     /// Oldest first, in place of newest first.
     pub(crate) ascending: bool,
+    /// Those too that were retracted.
+    pub(crate) include_retracted: bool,
     /// The place after which the page begins: occurred_at in microseconds, id.
     pub(crate) after: Option<(i64, Uuid)>,
     /// How many rows at most.
@@ -230,6 +274,9 @@ pub(crate) async fn interaction_list(
     if let Some((occurred_at, id)) = page.after {
         let compare = if page.ascending { " AND (i.occurred_at, i.id) > (" } else { " AND (i.occurred_at, i.id) < (" };
         sql = sql.text(compare).bind(occurred_at).text(", ").bind(id).text(")");
+    }
+    if !page.include_retracted {
+        sql = sql.text(" AND NOT i.retracted");
     }
     sql = page.filter.append(sql, " AND ");
     let order =

@@ -1,17 +1,32 @@
 //! The tables of this service and their statements; the only room beside `migration` that knows SQL.
 
+mod call;
 mod case_file;
 mod filter;
 mod identifier;
 mod interaction;
 mod participant;
 pub(crate) mod sealing;
+mod section;
+mod survey;
+mod tie;
 mod timeline;
+mod version;
 
+pub(crate) use call::{CallRow, CallText, call_find, call_put};
 pub(crate) use case_file::{CaseMove, CasePage, CaseRow, case_find, case_insert, case_list, case_update};
 pub(crate) use filter::{Filter, case_filter, interaction_filter, timeline_filter};
 pub(crate) use identifier::{HolderRow, alias_find, alias_origins, holder_replace, identifier_find, identifier_move};
 pub(crate) use interaction::{
-    InteractionRow, ListPage, interaction_find, interaction_insert, interaction_known, interaction_list,
+    AmountColumns, InteractionRow, ListPage, interaction_find, interaction_insert, interaction_insert_of,
+    interaction_known, interaction_list,
 };
+pub(crate) use participant::StoredParticipant;
+pub(crate) use section::{Known, SectionKey, section_find, section_put};
+pub(crate) use survey::{
+    Counting, ResponsePage, ResponseRow, SurveyRow, case_known, response_count, response_find, response_insert,
+    response_list, response_retract, survey_find, survey_insert, survey_list,
+};
+pub(crate) use tie::{Tie, TieKey, complaint_count, holder_list, tie_change, tie_list};
 pub(crate) use timeline::{TimelinePage, timeline_page};
+pub(crate) use version::{Revised, interaction_stand, version_find, version_replace};

@@ -3,7 +3,7 @@ use rapport_store::{StoreError, SubjectKeys};
 use rapport_types::{TenantId, Uuid};
 
 use super::sealing;
-use crate::domain::{NewInteraction, Origin};
+use crate::domain::{NewInteraction, Origin, SurveyName, SurveyResponseName};
 
 /// What an interaction's row holds beside its columns: what nobody filters by.
 #[derive(Clone, PartialEq, Message)]
@@ -14,6 +14,15 @@ pub(crate) struct Detail {
     pub(crate) topics: Vec<String>,
     #[prost(string, tag = "3")]
     pub(crate) source_system: String,
+    /// Why this version was made; empty for a first record.
+    #[prost(string, tag = "4")]
+    pub(crate) version_reason: String,
+    /// The survey whose response this is, 16 bytes; empty for everything else.
+    #[prost(bytes = "vec", tag = "5")]
+    survey: Vec<u8>,
+    /// The response, 16 bytes; empty for everything else.
+    #[prost(bytes = "vec", tag = "6")]
+    response: Vec<u8>,
 }
 
 /// A participant as its interaction's row holds it.
@@ -48,6 +57,7 @@ impl Detail {
         interaction: &NewInteraction,
         origins: &[Origin],
         keys: &SubjectKeys,
+        response: Option<SurveyResponseName>,
     ) -> Result<Detail, StoreError> {
         let mut participants = Vec::with_capacity(origins.len());
         for (participant, origin) in interaction.participants.iter().zip(origins) {
@@ -67,6 +77,15 @@ impl Detail {
             participants,
             topics: interaction.topics.iter().map(ToString::to_string).collect(),
             source_system: interaction.provenance.source_system.clone(),
+            version_reason: String::new(),
+            survey: response.map(|name| name.parent().uuid().as_bytes().to_vec()).unwrap_or_default(),
+            response: response.map(|name| name.uuid().as_bytes().to_vec()).unwrap_or_default(),
         })
+    }
+
+    /// The survey response that this interaction records.
+    pub(crate) fn response(&self) -> Option<SurveyResponseName> {
+        let id = |bytes: &[u8]| Uuid::from_slice(bytes).ok();
+        Some(SurveyResponseName::new(SurveyName::new(id(&self.survey)?), id(&self.response)?))
     }
 }

@@ -109,6 +109,66 @@ pub(crate) fn interaction_text(
     keys.seal(&subject(tenant, origin), INTERACTION_TEXT, &text_of(interaction).encode_to_vec()).map(Some)
 }
 
+/// What changes in the texts of an interaction.
+#[derive(Debug)]
+pub(crate) struct Rewording<'a> {
+    /// The new subject line.
+    pub(crate) subject_line: Option<&'a str>,
+    /// The new body.
+    pub(crate) body: Option<&'a str>,
+    /// Where the change comes from.
+    pub(crate) provenance: Option<&'a Provenance>,
+}
+
+impl Rewording<'_> {
+    /// Whether there is nothing to change.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.subject_line.is_none() && self.body.is_none() && self.provenance.is_none()
+    }
+}
+
+/// The sealed texts of an interaction after a change; what was erased stays as it is, and nothing is added to it.
+///
+/// # Errors
+/// Precondition `ERASED`.
+pub(crate) fn reworded(
+    keys: &SubjectKeys,
+    subject: &Subject,
+    sealed: Option<&[u8]>,
+    change: &Rewording<'_>,
+) -> Result<Option<Vec<u8>>, Error> {
+    if change.is_empty() {
+        return Ok(sealed.map(<[u8]>::to_vec));
+    }
+    let before = match sealed {
+        None => InteractionText::default(),
+        Some(sealed) => match keys.unseal(subject, INTERACTION_TEXT, sealed).map_err(decided)? {
+            Some(plain) => InteractionText::decode(plain.as_slice()).map_err(Error::internal)?,
+            None => InteractionText::default(),
+        },
+    };
+    let mut text = before;
+    if let Some(subject_line) = change.subject_line {
+        subject_line.clone_into(&mut text.subject_line);
+    }
+    if let Some(body) = change.body {
+        body.clone_into(&mut text.body);
+    }
+    if let Some(provenance) = change.provenance {
+        provenance.source_record_id.clone_into(&mut text.source_record_id);
+        provenance.actor.clone_into(&mut text.actor);
+        provenance.reason.clone_into(&mut text.reason);
+    }
+    let plain = text.encode_to_vec();
+    if keys.is_destroyed(subject) {
+        return if plain.is_empty() { Ok(sealed.map(<[u8]>::to_vec)) } else { Err(crate::error::erased()) };
+    }
+    if plain.is_empty() {
+        return Ok(None);
+    }
+    keys.seal(subject, INTERACTION_TEXT, &plain).map(Some).map_err(decided)
+}
+
 /// A sealed identifier.
 pub(crate) fn identifier(
     keys: &SubjectKeys,
@@ -125,7 +185,7 @@ fn identifier_text(identifier: &Identifier) -> IdentifierText {
 }
 
 /// A failure to seal, within a decision.
-fn decided(error: StoreError) -> Error {
+pub(super) fn decided(error: StoreError) -> Error {
     match error {
         StoreError::Domain(error) => error,
         other => Error::internal(other),

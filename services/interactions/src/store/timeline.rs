@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use rapport_store::Sql;
 use rapport_store::sea_orm::{ConnectionTrait, DbErr, Value};
 use rapport_types::time::Timestamp;
@@ -20,8 +22,10 @@ pub(crate) struct TimelinePage<'a> {
     pub(crate) filter: &'a Filter,
     /// Only what had occurred by then.
     pub(crate) as_of: Option<Timestamp>,
-    /// Only what had been recorded by then.
+    /// Only what had been recorded by then, in the versions of then.
     pub(crate) as_known_at: Option<Timestamp>,
+    /// Those too that were retracted.
+    pub(crate) include_retracted: bool,
     /// The place after which the page begins.
     pub(crate) after: Option<TimelineKey>,
     /// How many rows at most.
@@ -33,6 +37,55 @@ pub(crate) struct TimelinePage<'a> {
 /// Each origin is read along its own index from the newest entry on, at most `limit` of them; the newest of all are
 /// then fetched. So a page costs the same for a party with a long history as for one with a short one.
 pub(crate) async fn timeline_page(
+    db: &impl ConnectionTrait,
+    tenant: &TenantId,
+    page: &TimelinePage<'_>,
+) -> Result<Vec<InteractionRow>, DbErr> {
+    let now = timeline_now(db, tenant, page).await?;
+    let Some(as_known_at) = page.as_known_at else {
+        return Ok(now);
+    };
+    // What is amended between the two statements is found by both: the version of then wins, for the first one saw it
+    // while it was in force.
+    let mut seen: HashSet<Uuid> = now.iter().map(|row| row.id).collect();
+    let past = timeline_past(db, tenant, page, as_known_at).await?;
+    let mut rows = now;
+    rows.extend(past.into_iter().filter(|row| seen.insert(row.id)));
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.occurred_at, row.id)));
+    rows.truncate(page.limit);
+    Ok(rows)
+}
+
+/// Versions that were in force at a moment of the past and no longer are, newest first. Amendments are few: those of
+/// the party are read and sorted.
+async fn timeline_past(
+    db: &impl ConnectionTrait,
+    tenant: &TenantId,
+    page: &TimelinePage<'_>,
+    as_known_at: Timestamp,
+) -> Result<Vec<InteractionRow>, DbErr> {
+    let mut sql = Sql::new(db, "");
+    sql = sql.text("SELECT DISTINCT ").text(&InteractionRow::selection()).text(
+        " FROM participant_version AS p JOIN interaction_version AS i \
+         ON i.tenant = p.tenant AND i.id = p.interaction_id AND i.version = p.version WHERE p.tenant = ",
+    );
+    sql = sql.bind(tenant.as_str()).text(" AND ");
+    sql = sql.in_list("p.origin", page.origins.iter().map(|origin| Value::from(*origin)).collect());
+    sql = sql.text(" AND p.recorded_at <= ").bind(as_known_at.as_micros());
+    sql = sql.text(" AND p.superseded_at > ").bind(as_known_at.as_micros());
+    if let Some(as_of) = page.as_of {
+        sql = sql.text(" AND p.occurred_at <= ").bind(as_of.as_micros());
+    }
+    if let Some((occurred_at, id)) = page.after {
+        sql = sql.text(" AND (p.occurred_at, p.interaction_id) < (").bind(occurred_at).text(", ").bind(id).text(")");
+    }
+    sql = page.filter.append(sql, " AND ");
+    let rows = sql.text(" ORDER BY i.occurred_at DESC, i.id DESC LIMIT ").bind(limit(page.limit)).all(db).await?;
+    rows.iter().map(InteractionRow::read).collect()
+}
+
+/// Versions that are in force now.
+async fn timeline_now(
     db: &impl ConnectionTrait,
     tenant: &TenantId,
     page: &TimelinePage<'_>,
@@ -77,6 +130,9 @@ fn branch(mut sql: Sql, tenant: &TenantId, origins: &[Uuid], page: &TimelinePage
     }
     if let Some(as_known_at) = page.as_known_at {
         sql = sql.text(" AND p.recorded_at <= ").bind(as_known_at.as_micros());
+    }
+    if !page.include_retracted {
+        sql = sql.text(" AND NOT p.retracted");
     }
     if let Some((occurred_at, id)) = page.after {
         sql = sql.text(" AND (p.occurred_at, p.interaction_id) < (").bind(occurred_at).text(", ").bind(id).text(")");

@@ -1,0 +1,125 @@
+use rapport_proto::interactions::v1 as proto;
+use rapport_proto::types::v1 as types;
+use rapport_rpc::wire;
+use rapport_types::error::{Collector, FieldError};
+use rapport_types::reason;
+use rapport_types::time::Timestamp;
+
+use super::convert::{amount, channel, optional, provenance, too_many, topics, valence};
+use crate::commands::Change;
+use crate::domain::{Amendment, Direction, Effort, InteractionName, NewInteraction, Slug};
+
+/// The most paths of a mask: more than there are fields.
+const MAX_PATHS: usize = 100;
+
+/// Reads an amendment. What is wrong goes to `fields`, all of it.
+pub(super) fn amendment(
+    fields: &Collector,
+    request: &proto::AmendInteractionRequest,
+    now: Timestamp,
+) -> Option<(Change, Amendment)> {
+    let message = fields.required("interaction", request.interaction.as_ref());
+    let paths = request.update_mask.as_ref().map(|mask| mask.paths.as_slice()).unwrap_or_default();
+    let wanted = wanted(fields, paths);
+    let name = message.map(|message| message.name.as_str());
+    let change = change(
+        fields,
+        ("interaction.name", name),
+        message.map_or("", |message| message.etag.as_str()),
+        &request.reason,
+        request.provenance.as_ref(),
+    );
+    let (message, wanted) = (message?, wanted?);
+    let within = fields.at("interaction");
+    let has = |path: &str| wanted.contains(&path);
+    // What is named has to be right; what is not named is not looked at.
+    let kind = named(has("kind"), || within.check("kind", Slug::parse(&message.kind)));
+    let channel = named(has("channel"), || channel(&within, message.channel.as_ref()));
+    let direction = named(has("direction"), || within.check("direction", Direction::parse(message.direction)));
+    let topics = named(has("topics"), || topics(&within, &message.topics));
+    let subject_line = named(has("subject_line"), || {
+        within.check("subject_line", NewInteraction::subject_line(&message.subject_line))
+    });
+    let body = named(has("body"), || within.check("body", NewInteraction::body(&message.body)));
+    let valence =
+        named(has("valence"), || optional(message.valence.as_ref(), |message| valence(&within.at("valence"), message)));
+    let effort =
+        named(has("effort"), || optional(message.effort, |effort| within.check("effort", Effort::parse(effort))));
+    let amount =
+        named(has("amount"), || optional(message.amount.as_ref(), |message| amount(&within.at("amount"), message)));
+    let occurred_at = named(has("occurred_time"), || {
+        let time = within.required("occurred_time", message.occurred_time.as_ref())?;
+        within.check("occurred_time", wire::occurred(Some(time), now))
+    });
+    let change = change?;
+    let amendment = Amendment {
+        kind: kind?,
+        channel: channel?,
+        direction: direction?,
+        topics: topics?,
+        subject_line: subject_line?,
+        body: body?,
+        valence: valence?,
+        effort: effort?,
+        amount: amount?,
+        occurred_at: occurred_at?,
+    };
+    Some((change, amendment))
+}
+
+/// Reads what amendments and retractions have alike; `name` comes with the path of its field.
+pub(super) fn change(
+    fields: &Collector,
+    (path, name): (&str, Option<&str>),
+    etag: &str,
+    reason: &str,
+    from: Option<&types::Provenance>,
+) -> Option<Change> {
+    let name = name.and_then(|name| fields.check(path, InteractionName::parse(name)));
+    let reason = fields.check("reason", Slug::parse(reason));
+    let provenance = optional(from, |message| provenance(&fields.at("provenance"), Some(message)));
+    Some(Change { id: name?.uuid(), etag: etag.to_owned(), reason: reason?, provenance: provenance? })
+}
+
+/// What is read when it is named: the outer `None` is a mistake, the inner one says that nothing changes.
+fn named<T>(named: bool, read: impl FnOnce() -> Option<T>) -> Option<Option<T>> {
+    if named { read().map(Some) } else { Some(None) }
+}
+
+/// The fields that a mask names.
+fn wanted(fields: &Collector, paths: &[String]) -> Option<Vec<&'static str>> {
+    if paths.is_empty() {
+        fields.push("update_mask", reason::REQUIRED, "must name the fields to change");
+        return None;
+    }
+    if paths.len() > MAX_PATHS {
+        return fields.check("update_mask.paths", Err(too_many(MAX_PATHS)));
+    }
+    if paths == ["*"] {
+        return Some(Amendment::FIELDS.to_vec());
+    }
+    let mut wanted: Vec<Option<&'static str>> = Vec::with_capacity(paths.len());
+    for (position, path) in paths.iter().enumerate() {
+        let found = fields.check(&format!("update_mask.paths[{position}]"), known(path));
+        if found.is_some() && wanted.contains(&found) {
+            fields.push(&format!("update_mask.paths[{position}]"), reason::DUPLICATE, "comes twice");
+        }
+        wanted.push(found);
+    }
+    wanted.into_iter().collect()
+}
+
+/// Whether a path may stand in a mask. The path is not repeated in the text: it could be anything.
+fn known(path: &str) -> Result<&'static str, FieldError> {
+    if let Some(known) = Amendment::FIELDS.iter().find(|known| **known == path) {
+        return Ok(known);
+    }
+    if Amendment::OUTPUT_ONLY.contains(&path) {
+        return Err(FieldError::new(reason::OUTPUT_ONLY_FIELD, "is set by the server"));
+    }
+    if Amendment::IMMUTABLE.contains(&path) {
+        return Err(FieldError::new(reason::IMMUTABLE_FIELD, "never changes: retract the interaction and record anew"));
+    }
+    let fields = Amendment::FIELDS.join(", ");
+    Err(FieldError::new(reason::UNKNOWN_FIELD, format!("names no field that can be amended; there are {fields}")))
+}

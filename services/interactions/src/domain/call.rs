@@ -1,0 +1,405 @@
+use rapport_types::error::FieldError;
+use rapport_types::reason;
+use rapport_types::time::Timestamp;
+use rapport_types::{Pii, Uuid};
+use serde::{Deserialize, Serialize};
+
+use super::wording::{block, line};
+use super::{
+    CasePriority, Channel, Direction, Effort, Function, Identifier, Medium, Named, NewCase, NewInteraction,
+    Participant, Provenance, Slug, Valence, coded,
+};
+
+/// The most characters of what the telephony calls a call.
+const MAX_CALL_ID: usize = 200;
+/// The most characters of a leg, and of a dialled number.
+const MAX_LEG: usize = 100;
+/// The most characters of an agent.
+const MAX_AGENT: usize = 200;
+/// The most candidates that are kept.
+pub(crate) const MAX_CANDIDATES: usize = 10;
+
+coded! {
+    /// How a call ended.
+    Disposition {
+        /// What was wanted was done.
+        Handled = 1 "handled",
+        /// Something is left to do.
+        Unresolved = 2 "unresolved",
+        /// They complained.
+        Complaint = 3 "complaint",
+        /// Nobody spoke.
+        Missed = 4 "missed",
+        /// They wanted somebody else.
+        Misdialled = 5 "misdialled",
+    }
+}
+
+impl Disposition {
+    /// The kind of the interaction that the call becomes.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Disposition::Complaint => "complaint",
+            Disposition::Handled | Disposition::Unresolved | Disposition::Missed | Disposition::Misdialled => "call",
+        }
+    }
+}
+
+coded! {
+    /// How the search for the other side of a call ended.
+    Match {
+        /// One party, safely.
+        Resolved = 1 "resolved",
+        /// Somebody has to choose.
+        Candidates = 2 "candidates",
+        /// Nobody is known by the identifier.
+        Unknown = 3 "unknown",
+        /// The identifier was withheld.
+        Withheld = 4 "withheld",
+        /// Nobody is known here, and nobody else answered in time.
+        Pending = 5 "pending",
+    }
+}
+
+/// A party that may be the other side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Candidate {
+    /// The party.
+    pub(crate) party: Uuid,
+    /// How sure the match is, in thousandths.
+    pub(crate) confidence: i32,
+    /// Why, the strongest reason first; no personal data.
+    pub(crate) reasons: Vec<String>,
+}
+
+/// Who the other side is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Resolution {
+    /// The code of the [`Match`].
+    matched: i16,
+    /// The party, where one is safe to assume.
+    pub(crate) party: Option<Uuid>,
+    /// Why; no personal data.
+    pub(crate) reason: String,
+    /// Everybody who comes into question, the likeliest first.
+    pub(crate) candidates: Vec<Candidate>,
+}
+
+impl Resolution {
+    /// How a search ended.
+    pub(crate) fn new(matched: Match, reason: impl Into<String>, mut candidates: Vec<Candidate>) -> Resolution {
+        candidates.truncate(MAX_CANDIDATES);
+        let party = match matched {
+            Match::Resolved => candidates.first().map(|candidate| candidate.party),
+            _ => None,
+        };
+        Resolution { matched: matched.code(), party, reason: reason.into(), candidates }
+    }
+
+    /// One party, safely.
+    pub(crate) fn resolved(party: Uuid, reason: &str) -> Resolution {
+        let candidate = Candidate { party, confidence: 1_000, reasons: vec![reason.to_owned()] };
+        Resolution::new(Match::Resolved, reason, vec![candidate])
+    }
+
+    /// How the search ended.
+    pub(crate) fn matched(&self) -> Match {
+        Match::from_code(i64::from(self.matched)).unwrap_or(Match::Unknown)
+    }
+}
+
+/// What was said of a call, when it began or when it ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Told {
+    /// What the telephony calls it.
+    pub(crate) call_id: Pii<String>,
+    /// Which leg.
+    pub(crate) leg: Pii<String>,
+    /// Who called whom: inbound or outbound.
+    pub(crate) direction: Option<Direction>,
+    /// The identifier of the other side; none when it was withheld or not said.
+    pub(crate) identifier: Option<Identifier>,
+    /// The number of ours.
+    pub(crate) dialled: Pii<String>,
+    /// What carries it.
+    pub(crate) medium: Option<Medium>,
+    /// Who of ours takes it.
+    pub(crate) agent: Pii<String>,
+    /// When it began.
+    pub(crate) started_at: Option<Timestamp>,
+    /// Where the record comes from.
+    pub(crate) provenance: Provenance,
+}
+
+impl Told {
+    /// A checked call id.
+    pub(crate) fn call_id(text: &str) -> Result<Pii<String>, FieldError> {
+        line(text, 1, MAX_CALL_ID).map(Pii::new)
+    }
+
+    /// A checked leg.
+    pub(crate) fn leg(text: &str) -> Result<Pii<String>, FieldError> {
+        line(text, 0, MAX_LEG).map(Pii::new)
+    }
+
+    /// A checked number of ours.
+    pub(crate) fn dialled(text: &str) -> Result<Pii<String>, FieldError> {
+        line(text, 0, MAX_LEG).map(Pii::new)
+    }
+
+    /// A checked agent.
+    pub(crate) fn agent(text: &str) -> Result<Pii<String>, FieldError> {
+        line(text, 0, MAX_AGENT).map(Pii::new)
+    }
+
+    /// A checked direction of a call; none when it was not said.
+    pub(crate) fn direction(code: i32) -> Result<Option<Direction>, FieldError> {
+        match code {
+            0 => Ok(None),
+            code => match Direction::parse(code)? {
+                one @ (Direction::Inbound | Direction::Outbound) => Ok(Some(one)),
+                _ => Err(FieldError::new(reason::OUT_OF_RANGE, "must be inbound or outbound")),
+            },
+        }
+    }
+
+    /// A checked country: two letters; empty when it was not said.
+    pub(crate) fn country(text: &str) -> Result<String, FieldError> {
+        match text.as_bytes() {
+            [] => Ok(String::new()),
+            [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => Ok(text.to_ascii_uppercase()),
+            _ => Err(FieldError::new(reason::UNKNOWN_COUNTRY, "must be two letters of ISO 3166-1")),
+        }
+    }
+
+    /// What the blind index of the call is taken of: equal for equal calls, whatever else is told.
+    pub(crate) fn key(&self) -> String {
+        format!("{}\u{0}{}", self.call_id.expose(), self.leg.expose())
+    }
+
+    /// What this says, and where it says nothing what `later` says: the first to say something counts.
+    pub(crate) fn or(self, later: &Told) -> Told {
+        let text =
+            |first: Pii<String>, later: &Pii<String>| if first.expose().is_empty() { later.clone() } else { first };
+        Told {
+            call_id: self.call_id,
+            leg: self.leg,
+            direction: self.direction.or(later.direction),
+            identifier: self.identifier.or_else(|| later.identifier.clone()),
+            dialled: text(self.dialled, &later.dialled),
+            medium: self.medium.or(later.medium),
+            agent: text(self.agent, &later.agent),
+            started_at: self.started_at.or(later.started_at),
+            provenance: if self.provenance == Provenance::default() {
+                later.provenance.clone()
+            } else {
+                self.provenance
+            },
+        }
+    }
+
+    /// The identifier by which the other side takes part. One that withheld its number, or of whom nothing was said,
+    /// is known by the call alone: that stands for nobody, and can be given to somebody later.
+    fn used(&self) -> Identifier {
+        let call = || {
+            let leg = self.leg.expose();
+            let value =
+                if leg.is_empty() { self.call_id.expose().clone() } else { format!("{}/{leg}", self.call_id.expose()) };
+            Identifier::known("call", value)
+        };
+        self.identifier.clone().unwrap_or_else(call)
+    }
+}
+
+/// How a call ended, as it was told.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Ending {
+    /// How it ended.
+    pub(crate) disposition: Disposition,
+    /// The kind of the interaction.
+    pub(crate) kind: Slug,
+    /// What it was about, in one line.
+    pub(crate) subject_line: String,
+    /// What was said.
+    pub(crate) wrap_up: String,
+    /// How good or bad it was.
+    pub(crate) valence: Option<Valence>,
+    /// How much effort it cost.
+    pub(crate) effort: Option<Effort>,
+    /// What it was about.
+    pub(crate) topics: Vec<Slug>,
+    /// When it ended.
+    pub(crate) ended_at: Option<Timestamp>,
+    /// Whom the agent found the other side to be.
+    pub(crate) party: Option<Uuid>,
+    /// The type of the role that the other side acted in.
+    pub(crate) role_type: Option<Slug>,
+    /// A case to open with it.
+    pub(crate) case: Option<Opening>,
+}
+
+/// A case that is opened when a call ends.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Opening {
+    /// What it is.
+    pub(crate) kind: Slug,
+    /// One line that says what it is.
+    pub(crate) title: String,
+    /// What it is about.
+    pub(crate) description: String,
+    /// How urgent it is.
+    pub(crate) priority: CasePriority,
+}
+
+impl Ending {
+    /// A checked wrap-up.
+    pub(crate) fn wrap_up(text: &str) -> Result<String, FieldError> {
+        block(text, 0, super::interaction::MAX_BODY)
+    }
+
+    /// The interaction that the call becomes. `party` is who the other side is, where the record is to name it.
+    pub(crate) fn interaction(&self, told: &Told, party: Option<Uuid>, now: Timestamp) -> NewInteraction {
+        let direction = told.direction.unwrap_or(Direction::Inbound);
+        let function = if direction == Direction::Outbound { Function::Recipient } else { Function::Initiator };
+        let other = Participant { named: named(told, party), role_type: self.role_type.clone(), function };
+        let agent = told.agent.expose();
+        let mut provenance = told.provenance.clone();
+        if provenance.actor.is_empty() {
+            provenance.actor.clone_from(agent);
+        }
+        NewInteraction {
+            kind: self.kind.clone(),
+            channel: Channel::new(told.medium.unwrap_or(Medium::Phone), None),
+            direction,
+            participants: vec![other],
+            topics: self.topics.clone(),
+            subject_line: self.subject_line.clone(),
+            body: self.wrap_up.clone(),
+            valence: self.valence,
+            effort: self.effort,
+            amount: None,
+            occurred_at: told.started_at.or(self.ended_at).unwrap_or(now),
+            provenance,
+        }
+    }
+
+    /// The case that is opened with it, about `interaction`.
+    pub(crate) fn case(
+        &self,
+        told: &Told,
+        party: Option<Uuid>,
+        interaction: Uuid,
+        ended_at: Timestamp,
+    ) -> Option<NewCase> {
+        let opening = self.case.as_ref()?;
+        Some(NewCase {
+            named: named(told, party),
+            role_type: self.role_type.clone(),
+            kind: opening.kind.clone(),
+            priority: opening.priority,
+            title: opening.title.clone(),
+            description: opening.description.clone(),
+            interactions: vec![interaction],
+            opened_at: Some(ended_at),
+            provenance: told.provenance.clone(),
+        })
+    }
+}
+
+fn named(told: &Told, party: Option<Uuid>) -> Named {
+    match party {
+        Some(party) => Named::Party(party, told.identifier.clone()),
+        None => Named::Identifier(told.used()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn told(call_id: &str, leg: &str) -> Told {
+        Told {
+            call_id: Told::call_id(call_id).unwrap(),
+            leg: Told::leg(leg).unwrap(),
+            direction: None,
+            identifier: None,
+            dialled: Pii::new(String::new()),
+            medium: None,
+            agent: Pii::new(String::new()),
+            started_at: None,
+            provenance: Provenance::default(),
+        }
+    }
+
+    fn ending(disposition: Disposition) -> Ending {
+        Ending {
+            disposition,
+            kind: Slug::parse(disposition.kind()).unwrap(),
+            subject_line: String::new(),
+            wrap_up: String::new(),
+            valence: None,
+            effort: None,
+            topics: Vec::new(),
+            ended_at: None,
+            party: None,
+            role_type: None,
+            case: None,
+        }
+    }
+
+    #[test]
+    fn a_call_and_a_leg_are_one_key() {
+        assert_eq!(told("a", "b").key(), told("a", "b").key());
+        assert_ne!(told("a", "b").key(), told("ab", "").key());
+    }
+
+    #[test]
+    fn the_first_to_say_something_counts() {
+        let number = |value: &str| Identifier::new("tel".to_owned(), value.to_owned()).unwrap();
+        let mut first = told("a", "");
+        first.identifier = Some(number("+351912345678"));
+        let mut later = told("a", "");
+        later.identifier = Some(number("+351999999999"));
+        later.direction = Some(Direction::Outbound);
+        later.agent = Told::agent("maria").unwrap();
+        let both = first.clone().or(&later);
+        assert_eq!(both.identifier, first.identifier);
+        assert_eq!((both.direction, both.agent.expose().as_str()), (Some(Direction::Outbound), "maria"));
+    }
+
+    #[test]
+    fn the_kind_follows_the_disposition_and_the_function_the_direction() {
+        let now = Timestamp::from_micros(1_700_000_000_000_000);
+        let mut call = told("a", "1");
+        let inbound = ending(Disposition::Complaint).interaction(&call, None, now);
+        assert_eq!((inbound.kind.as_str(), inbound.direction), ("complaint", Direction::Inbound));
+        assert_eq!(inbound.participants[0].function, Function::Initiator);
+        assert_eq!(inbound.participants[0].named.identifier().unwrap().scheme_name(), "call");
+        assert_eq!(inbound.occurred_at, now);
+        call.direction = Some(Direction::Outbound);
+        let party = Uuid::from_u128(7);
+        let outbound = ending(Disposition::Handled).interaction(&call, Some(party), now);
+        assert_eq!((outbound.kind.as_str(), outbound.participants[0].function), ("call", Function::Recipient));
+        assert_eq!(outbound.participants[0].named, Named::Party(party, None));
+    }
+
+    #[test]
+    fn only_two_directions_are_those_of_a_call() {
+        assert_eq!(Told::direction(0).unwrap(), None);
+        assert_eq!(Told::direction(1).unwrap(), Some(Direction::Inbound));
+        assert_eq!(Told::direction(3).unwrap_err().reason, reason::OUT_OF_RANGE);
+        assert_eq!(Told::direction(9).unwrap_err().reason, reason::UNKNOWN_ENUM_VALUE);
+        assert_eq!(Told::country("pt").unwrap(), "PT");
+        assert_eq!(Told::country("P").unwrap_err().reason, reason::UNKNOWN_COUNTRY);
+    }
+
+    #[test]
+    fn a_resolution_names_its_party_only_when_it_is_safe() {
+        let one = Candidate { party: Uuid::from_u128(1), confidence: 500, reasons: Vec::new() };
+        assert_eq!(Resolution::new(Match::Candidates, "", vec![one.clone()]).party, None);
+        assert_eq!(Resolution::new(Match::Resolved, "", vec![one]).party, Some(Uuid::from_u128(1)));
+        let many = (0..30).map(|id| Candidate { party: Uuid::from_u128(id), confidence: 1, reasons: Vec::new() });
+        assert_eq!(Resolution::new(Match::Candidates, "", many.collect()).candidates.len(), MAX_CANDIDATES);
+    }
+}

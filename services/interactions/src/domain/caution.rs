@@ -1,0 +1,142 @@
+//! What to be careful about with a caller, and who near them counts as unhappy.
+
+use super::next_action::{UNHAPPY_MICROS, points};
+use super::{Match, coded};
+
+coded! {
+    /// A sort of warning.
+    Caution {
+        /// The party is deceased.
+        Deceased = 1 "deceased",
+        /// The organisation is closed.
+        Closed = 2 "closed",
+        /// Several come into question.
+        SeveralCandidates = 3 "several_candidates",
+        /// Nobody is known by the identifier.
+        UnknownCaller = 4 "unknown_caller",
+        /// The identifier was withheld.
+        Withheld = 5 "withheld",
+        /// Roles that may be in conflict.
+        RoleConflict = 6 "role_conflict",
+        /// No consent for service on this medium.
+        NoServiceConsent = 7 "no_service_consent",
+        /// A section is not fresh.
+        NotFresh = 8 "not_fresh",
+    }
+}
+
+/// Role types that one party should not hold together without somebody knowing.
+const CONFLICTS: &[(&str, &str)] = &[
+    ("government", "supplier"),
+    ("government", "dealer"),
+    ("government", "competitor"),
+    ("government", "investor"),
+    ("media", "competitor"),
+    ("media", "investor"),
+    ("media", "employee"),
+    ("competitor", "employee"),
+    ("competitor", "supplier"),
+    ("competitor", "dealer"),
+    ("competitor", "partner"),
+];
+
+/// What the warnings look at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signs<'a> {
+    /// How the search for the caller ended; none when nobody searched.
+    pub(crate) matched: Option<Match>,
+    /// `deceased`, `closed` or empty.
+    pub(crate) cessation: &'a str,
+    /// The role types that the party holds now.
+    pub(crate) role_types: Vec<&'a str>,
+    /// Consent for service on this medium was taken back or refused.
+    pub(crate) service_refused: bool,
+    /// The services whose sections are not fresh.
+    pub(crate) not_fresh: Vec<&'a str>,
+}
+
+/// The warnings, the gravest first, each in a sentence without personal data.
+pub(crate) fn cautions(signs: &Signs<'_>) -> Vec<(Caution, String)> {
+    let mut found = Vec::new();
+    match signs.cessation {
+        "deceased" => found.push((Caution::Deceased, "the party is deceased".to_owned())),
+        "closed" => found.push((Caution::Closed, "the organisation is closed".to_owned())),
+        _ => {}
+    }
+    match signs.matched {
+        Some(Match::Candidates) => found.push((
+            Caution::SeveralCandidates,
+            "several parties come into question: ask who it is before anything is told".to_owned(),
+        )),
+        Some(Match::Unknown | Match::Pending) => {
+            found.push((Caution::UnknownCaller, "nobody is known by this identifier".to_owned()));
+        }
+        Some(Match::Withheld) => found.push((Caution::Withheld, "the identifier was withheld".to_owned())),
+        Some(Match::Resolved) | None => {}
+    }
+    for (one, two) in CONFLICTS {
+        if signs.role_types.contains(one) && signs.role_types.contains(two) {
+            found.push((Caution::RoleConflict, format!("the party is {one} and {two} at once")));
+        }
+    }
+    if signs.service_refused {
+        found.push((
+            Caution::NoServiceConsent,
+            "the party does not want to be addressed for service on this medium".to_owned(),
+        ));
+    }
+    if !signs.not_fresh.is_empty() {
+        let mut services = signs.not_fresh.clone();
+        services.sort_unstable();
+        services.dedup();
+        found.push((Caution::NotFresh, format!("not everything is fresh: {}", services.join(", "))));
+    }
+    found
+}
+
+/// Why a neighbour counts as unhappy; none when it does not. `health` is its score where that rests on facts.
+pub(crate) fn unhappy(health: Option<i64>, open_complaints: usize) -> Option<String> {
+    let low = health.filter(|value| *value < UNHAPPY_MICROS);
+    match (low, open_complaints) {
+        (None, 0) => None,
+        (Some(value), 0) => Some(format!("relationship health is {} of 100", points(value))),
+        (None, 1) => Some("a complaint is open".to_owned()),
+        (None, many) => Some(format!("{many} complaints are open")),
+        (Some(value), 1) => Some(format!("a complaint is open, and relationship health is {} of 100", points(value))),
+        (Some(value), many) => {
+            Some(format!("{many} complaints are open, and relationship health is {} of 100", points(value)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn a_low_score_or_an_open_complaint_is_unhappy() {
+        assert_eq!(unhappy(None, 0), None);
+        assert_eq!(unhappy(Some(UNHAPPY_MICROS), 0), None);
+        assert_eq!(unhappy(Some(31_250_000), 0).unwrap(), "relationship health is 31.2 of 100");
+        assert_eq!(unhappy(Some(90_000_000), 1).unwrap(), "a complaint is open");
+        assert_eq!(unhappy(Some(0), 2).unwrap(), "2 complaints are open, and relationship health is 0.0 of 100");
+    }
+
+    #[test]
+    fn the_gravest_comes_first() {
+        let signs = Signs {
+            matched: Some(Match::Candidates),
+            cessation: "deceased",
+            role_types: vec!["supplier", "customer", "government"],
+            service_refused: true,
+            not_fresh: vec!["scoring", "loyalty", "scoring"],
+        };
+        let found = cautions(&signs);
+        let kinds: Vec<Caution> = found.iter().map(|(kind, _)| *kind).collect();
+        use Caution::{Deceased, NoServiceConsent, NotFresh, RoleConflict, SeveralCandidates};
+        assert_eq!(kinds, [Deceased, SeveralCandidates, RoleConflict, NoServiceConsent, NotFresh]);
+        assert_eq!(found[4].1, "not everything is fresh: loyalty, scoring");
+        assert!(cautions(&Signs { matched: Some(Match::Resolved), ..Signs::default() }).is_empty());
+    }
+}

@@ -1,0 +1,17 @@
+use super::coded;
+
+coded! {
+    /// A sort of section that the desk keeps of other services.
+    SectionKind {
+        /// The party's card and roles.
+        Card = 1 "card",
+        /// Its scores.
+        Scores = 2 "scores",
+        /// What it is likely to be worth.
+        Value = 3 "value",
+        /// Its loyalty.
+        Loyalty = 4 "loyalty",
+        /// Its consents, by channel.
+        Consents = 5 "consents",
+    }
+}
