@@ -1,0 +1,292 @@
+//! What members do earns: orders, answers to surveys, whatever a published rule names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use rapport_events::{Consumer, Event};
+use rapport_proto::interactions::v1 as interactions;
+use rapport_rpc::wire;
+use rapport_store::{Outbox, StoreError, Tx};
+use rapport_types::error::Error;
+use rapport_types::{Money, TenantId, Timestamp, Uuid, World};
+
+use super::reading::{Speaker, interaction, origin, party, response, speakers, time};
+use crate::commands::{Earning, earn};
+use crate::domain::{Key, Slug, Trigger};
+use crate::error::malformed_event;
+use crate::store::{
+    UnclaimedRow, alias_find, alias_save, rule_triggers, unclaimed_claim, unclaimed_delete, unclaimed_find,
+    unclaimed_insert,
+};
+
+/// Posts what interactions and survey responses earn, by the published rules, each once.
+#[derive(Clone, Debug)]
+pub(crate) struct Accruals {
+    world: World,
+}
+
+impl Accruals {
+    /// The consumer with its source of ids.
+    pub(crate) fn new(world: World) -> Accruals {
+        Accruals { world }
+    }
+}
+
+/// Something that may earn.
+#[derive(Clone, Debug, PartialEq)]
+struct Fact {
+    /// Its own name.
+    source: String,
+    /// The interaction under which it came.
+    interaction: Uuid,
+    trigger: Trigger,
+    money: Option<Money>,
+    occurred_at: Timestamp,
+    /// Whose act it is.
+    by: Vec<Speaker>,
+}
+
+/// What an event says.
+#[derive(Clone, Debug, PartialEq)]
+enum Said {
+    /// Something that may earn happened.
+    Happened(Fact),
+    /// An interaction counts no longer.
+    Retracted(Uuid),
+    /// An origin belongs to a party: what came by it earns now.
+    Attributed { origin: Uuid, party: Uuid },
+}
+
+/// What an event says, in whose data, and the trace it belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Heard {
+    tenant: TenantId,
+    traceparent: Option<String>,
+    said: Said,
+}
+
+#[async_trait]
+impl Consumer for Accruals {
+    type Gathered = Vec<Heard>;
+
+    fn name(&self) -> &'static str {
+        "accruals"
+    }
+
+    fn source(&self) -> &'static str {
+        "interactions"
+    }
+
+    /// Nothing is asked of others: accruals go on while stakeholders is away.
+    async fn gather(&self, events: &[Event]) -> Result<Vec<Heard>, Error> {
+        let mut heard = Vec::with_capacity(events.len());
+        for event in events {
+            if let Some(said) = read(event)? {
+                heard.push(Heard { tenant: event.tenant.clone(), traceparent: event.traceparent.clone(), said });
+            }
+        }
+        Ok(heard)
+    }
+
+    async fn apply(&self, tx: &Tx, _: &[Event], heard: &Vec<Heard>, out: &mut Outbox) -> Result<(), StoreError> {
+        let mut ledger = Claims::load(tx, heard).await?;
+        for one in heard {
+            ledger.hear(one);
+        }
+        let Claims { earnings, kept, gone, attributed, told, .. } = ledger;
+        alias_save(tx.db(), &told).await?;
+        unclaimed_claim(tx.db(), &attributed).await?;
+        unclaimed_delete(tx.db(), &gone).await?;
+        unclaimed_insert(tx.db(), &worth_keeping(tx, kept).await?).await?;
+        if !earnings.is_empty() {
+            earn(tx, &self.world, &earnings, out).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Those facts that a rule names: the others would earn nobody anything, whoever it was.
+async fn worth_keeping(tx: &Tx, mut kept: Vec<UnclaimedRow>) -> Result<Vec<UnclaimedRow>, StoreError> {
+    if kept.is_empty() {
+        return Ok(kept);
+    }
+    let tenants: BTreeSet<TenantId> = kept.iter().map(|row| row.origin.0.clone()).collect();
+    let triggers = rule_triggers(tx.db(), &tenants).await?;
+    kept.retain(|row| {
+        let rules = triggers.get(&row.origin.0);
+        rules.is_some_and(|rules| rules.iter().any(|rule| rule.is_set_off_by(&row.trigger)))
+    });
+    Ok(kept)
+}
+
+/// Whose facts are, and which of them earn.
+#[derive(Debug, Default)]
+struct Claims {
+    /// Whose origins are, by the store and by this batch.
+    whose: BTreeMap<Key, Uuid>,
+    /// Facts that belong to nobody yet: those of the store whose origins this batch attributes, and those of this batch.
+    kept: Vec<UnclaimedRow>,
+    /// What this batch says of origins.
+    told: BTreeMap<Key, Uuid>,
+    /// The origins that it attributes.
+    attributed: BTreeSet<Key>,
+    /// Interactions that no longer count.
+    gone: BTreeSet<Key>,
+    earnings: Vec<Earning>,
+}
+
+impl Claims {
+    async fn load(tx: &Tx, heard: &[Heard]) -> Result<Claims, StoreError> {
+        let mut origins = BTreeSet::new();
+        let mut attributed = BTreeSet::new();
+        for Heard { tenant, said, .. } in heard {
+            match said {
+                Said::Happened(fact) => origins.extend(fact.by.iter().map(|one| (tenant.clone(), one.origin))),
+                Said::Attributed { origin, .. } => {
+                    attributed.insert((tenant.clone(), *origin));
+                }
+                Said::Retracted(_) => {}
+            }
+        }
+        let whose = alias_find(tx.db(), &origins).await?;
+        let kept = unclaimed_find(tx.db(), &attributed).await?;
+        Ok(Claims { whose, kept, attributed, ..Claims::default() })
+    }
+
+    fn hear(&mut self, heard: &Heard) {
+        let Heard { tenant, traceparent, said } = heard;
+        match said {
+            Said::Happened(fact) => {
+                let mut parties = BTreeSet::new();
+                for Speaker { origin, party } in &fact.by {
+                    let key = (tenant.clone(), *origin);
+                    match self.whose.get(&key).copied().or(*party) {
+                        Some(party) => {
+                            parties.insert(party);
+                        }
+                        None => self.kept.push(UnclaimedRow {
+                            origin: key,
+                            source: fact.source.clone(),
+                            interaction: fact.interaction,
+                            trigger: fact.trigger.clone(),
+                            money: fact.money,
+                            occurred_at: fact.occurred_at,
+                        }),
+                    }
+                }
+                // Two origins of one party did one thing.
+                for party in parties {
+                    self.earnings.push(Earning {
+                        tenant: tenant.clone(),
+                        party,
+                        trigger: fact.trigger.clone(),
+                        money: fact.money,
+                        source: fact.source.clone(),
+                        occurred_at: fact.occurred_at,
+                        traceparent: traceparent.clone(),
+                    });
+                }
+            }
+            Said::Retracted(interaction) => {
+                self.kept.retain(|row| row.origin.0 != *tenant || row.interaction != *interaction);
+                self.gone.insert((tenant.clone(), *interaction));
+            }
+            Said::Attributed { origin, party } => {
+                let key = (tenant.clone(), *origin);
+                self.whose.insert(key.clone(), *party);
+                let mut waiting = Vec::new();
+                self.kept.retain(|row| {
+                    let claimed = row.origin == key;
+                    if claimed {
+                        waiting.push(row.clone());
+                    }
+                    !claimed
+                });
+                for row in waiting {
+                    self.earnings.push(Earning {
+                        tenant: tenant.clone(),
+                        party: *party,
+                        trigger: row.trigger,
+                        money: row.money,
+                        source: row.source,
+                        occurred_at: row.occurred_at,
+                        traceparent: traceparent.clone(),
+                    });
+                }
+                self.told.insert(key, *party);
+            }
+        }
+    }
+}
+
+/// What an event says that may earn, if anything. A kind that no rule can name earns nothing and is no fault.
+fn read(event: &Event) -> Result<Option<Said>, Error> {
+    if let Some(recorded) = event.decode::<interactions::InteractionRecorded>() {
+        let recorded = recorded?;
+        let Ok(kind) = Slug::parse(&recorded.kind) else { return Ok(None) };
+        let by = speakers(&recorded)?;
+        if by.is_empty() {
+            return Ok(None);
+        }
+        return Ok(Some(Said::Happened(Fact {
+            source: recorded.interaction.clone(),
+            interaction: interaction(&recorded.interaction)?,
+            trigger: Trigger::Interaction(kind),
+            money: paid(recorded.amount.as_ref())?,
+            occurred_at: time(recorded.occurred_time, "occurred_time")?,
+            by,
+        })));
+    }
+    if let Some(answered) = event.decode::<interactions::SurveyResponseRecorded>() {
+        let answered = answered?;
+        response(&answered.response)?;
+        let Some(category) = category(answered.category()) else { return Ok(None) };
+        return Ok(Some(Said::Happened(Fact {
+            source: answered.response.clone(),
+            interaction: interaction(&answered.interaction)?,
+            trigger: Trigger::Survey(Some(Slug::own(category))),
+            money: None,
+            occurred_at: time(answered.occurred_time, "occurred_time")?,
+            by: vec![Speaker { origin: origin(&answered.origin)?, party: party(&answered.party)? }],
+        })));
+    }
+    if let Some(retracted) = event.decode::<interactions::InteractionRetracted>() {
+        return Ok(Some(Said::Retracted(interaction(&retracted?.interaction)?)));
+    }
+    if let Some(attributed) = event.decode::<interactions::OriginAttributed>() {
+        let attributed = attributed?;
+        let (origin, party) = (origin(&attributed.origin)?, party(&attributed.party)?);
+        return Ok(party.map(|party| Said::Attributed { origin, party }));
+    }
+    Ok(None)
+}
+
+/// What was paid: money of an order, not what was given back.
+fn paid(amount: Option<&interactions::Amount>) -> Result<Option<Money>, Error> {
+    let Some(amount) = amount.filter(|amount| amount.kind() == interactions::AmountKind::Order) else {
+        return Ok(None);
+    };
+    let money = amount.money.as_ref().ok_or_else(|| malformed_event("amount.money"))?;
+    wire::money(money).map(Some).map_err(|_| malformed_event("amount.money"))
+}
+
+/// The word of a category in earning rules.
+fn category(category: interactions::SurveyCategory) -> Option<&'static str> {
+    use interactions::SurveyCategory::{
+        Detractor, Easy, NotEasy, NotSatisfied, Passive, Promoter, Satisfied, Unspecified,
+    };
+    match category {
+        Promoter => Some("promoter"),
+        Passive => Some("passive"),
+        Detractor => Some("detractor"),
+        Satisfied => Some("satisfied"),
+        NotSatisfied => Some("not_satisfied"),
+        Easy => Some("easy"),
+        NotEasy => Some("not_easy"),
+        Unspecified => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "accruals_tests.rs"]
+mod tests;

@@ -1,0 +1,257 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use rapport_proto::interactions::v1 as contacts;
+use rapport_server::Context;
+use rapport_store::{Scope, Sql, Work};
+use rapport_testkit::place::StorePlace;
+use rapport_types::error::Kind;
+
+use super::*;
+use crate::commands::{Change, ChangeProgram, EnrollMember};
+use crate::domain::*;
+use crate::fixture::{clock, context, event, tenant};
+
+const PARTY: Uuid = Uuid::from_u128(7);
+const CALLER: Uuid = Uuid::from_u128(8);
+
+fn order(position: i64, interaction: u128, origins: &[Uuid], kind: contacts::AmountKind) -> Event {
+    let participants = origins
+        .iter()
+        .map(|origin| contacts::RecordedParticipant {
+            origin: origin.to_string(),
+            party: if *origin == PARTY { format!("parties/{PARTY}") } else { String::new() },
+            role_type: String::new(),
+            function: contacts::Function::Initiator.into(),
+        })
+        .collect();
+    let name = format!("interactions/{}", Uuid::from_u128(interaction));
+    let money = rapport_proto::types::v1::Money { units: 12, nanos: 0, currency_code: "EUR".into() };
+    let payload = contacts::InteractionRecorded {
+        interaction: name.clone(),
+        kind: "order".into(),
+        amount: Some(contacts::Amount { kind: kind.into(), money: Some(money) }),
+        participants,
+        occurred_time: Some(prost_types::Timestamp { seconds: 5, nanos: 0 }),
+        ..Default::default()
+    };
+    event(position, &name, &payload)
+}
+
+fn claims(events: &[Event]) -> Claims {
+    let mut claims = Claims::default();
+    for event in events {
+        if let Some(said) = read(event).unwrap() {
+            claims.hear(&Heard { tenant: event.tenant.clone(), traceparent: None, said });
+        }
+    }
+    claims
+}
+
+fn attributed(position: i64) -> Event {
+    let payload = contacts::OriginAttributed { origin: CALLER.to_string(), party: format!("parties/{PARTY}") };
+    event(position, &format!("origins/{CALLER}"), &payload)
+}
+
+#[test]
+fn an_order_earns_for_whoever_placed_it() {
+    let found = claims(&[order(1, 1, &[PARTY], contacts::AmountKind::Order)]);
+    let [earning] = found.earnings.as_slice() else { panic!("{found:?}") };
+    assert_eq!((earning.party, earning.money), (PARTY, Some(Money::parse(12, 0, "EUR").unwrap())));
+    assert_eq!(earning.trigger, Trigger::Interaction(Slug::own("order")));
+    assert_eq!(earning.source, format!("interactions/{}", Uuid::from_u128(1)));
+    let returned = claims(&[order(1, 1, &[PARTY], contacts::AmountKind::Return)]);
+    assert_eq!(returned.earnings[0].money, None, "what was given back was not paid");
+}
+
+#[test]
+fn a_stranger_earns_once_they_are_known() {
+    let early = claims(&[order(1, 1, &[CALLER], contacts::AmountKind::Order)]);
+    assert_eq!((early.earnings.len(), early.kept.len()), (0, 1));
+    let known = claims(&[order(1, 1, &[CALLER], contacts::AmountKind::Order), attributed(2)]);
+    assert_eq!((known.earnings.len(), known.kept.len()), (1, 0));
+    assert_eq!(
+        known.earnings[0].occurred_at,
+        Timestamp::from_micros(5_000_000),
+        "when it happened, not when it was known"
+    );
+    let later = claims(&[attributed(1), order(2, 1, &[CALLER], contacts::AmountKind::Order)]);
+    assert_eq!(later.earnings.len(), 1);
+    let both = claims(&[attributed(1), order(2, 1, &[CALLER, PARTY], contacts::AmountKind::Order)]);
+    assert_eq!(both.earnings.len(), 1, "one party by two origins placed one order");
+    let retracted = contacts::InteractionRetracted {
+        interaction: format!("interactions/{}", Uuid::from_u128(1)),
+        ..Default::default()
+    };
+    let gone = claims(&[order(1, 1, &[CALLER], contacts::AmountKind::Order), event(2, "x", &retracted), attributed(3)]);
+    assert_eq!(gone.earnings.len(), 0, "what was retracted earns nothing any more");
+    assert!(gone.gone.contains(&(tenant("acme"), Uuid::from_u128(1))));
+}
+
+#[test]
+fn an_answer_earns_by_its_category() {
+    let response = format!("surveys/{}/responses/{}", Uuid::from_u128(1), Uuid::from_u128(2));
+    let payload = contacts::SurveyResponseRecorded {
+        response: response.clone(),
+        category: contacts::SurveyCategory::NotEasy.into(),
+        origin: PARTY.to_string(),
+        party: format!("parties/{PARTY}"),
+        interaction: format!("interactions/{}", Uuid::from_u128(3)),
+        occurred_time: Some(prost_types::Timestamp::default()),
+        ..Default::default()
+    };
+    let found = claims(&[event(1, &response, &payload)]);
+    assert_eq!(found.earnings[0].trigger, Trigger::Survey(Some(Slug::own("not_easy"))));
+    assert_eq!(found.earnings[0].source, response);
+}
+
+#[test]
+fn what_the_contract_excludes_is_refused_and_will_be_parked() {
+    let mut amount = order(1, 1, &[PARTY], contacts::AmountKind::Order);
+    let mut payload = amount.decode::<contacts::InteractionRecorded>().unwrap().unwrap();
+    payload.amount.as_mut().unwrap().money.as_mut().unwrap().currency_code = "EURO".into();
+    amount.payload = prost::Message::encode_to_vec(&payload).into();
+    let mut time = order(1, 1, &[PARTY], contacts::AmountKind::Order);
+    payload.amount = None;
+    payload.occurred_time = None;
+    time.payload = prost::Message::encode_to_vec(&payload).into();
+    let mut undecodable = order(1, 1, &[PARTY], contacts::AmountKind::Order);
+    undecodable.payload = vec![0xff].into();
+    for poison in [amount, time, undecodable, event(1, "x", &contacts::InteractionRetracted::default())] {
+        assert_eq!(read(&poison).unwrap_err().kind, Kind::Invalid);
+    }
+    // A kind that no rule can name is no fault of the event.
+    payload.kind = "x".repeat(64);
+    assert_eq!(read(&event(1, "x", &payload)).unwrap(), None);
+}
+
+const PROGRAM: Uuid = Uuid::from_u128(0x11);
+const POINTS: Uuid = Uuid::from_u128(0x21);
+
+/// A batch as it is applied.
+struct Applied(Accruals, Vec<Heard>);
+
+#[async_trait]
+impl Work for Applied {
+    type Output = ();
+
+    async fn run(&self, tx: &Tx, out: &mut Outbox) -> Result<(), StoreError> {
+        self.0.apply(tx, &[], &self.1, out).await
+    }
+}
+
+async fn learn(cx: &Context, events: &[Event]) {
+    let accruals = Accruals::new(cx.world.clone());
+    let heard = accruals.gather(events).await.unwrap();
+    cx.store.run(Applied(accruals, heard)).await.unwrap();
+}
+
+/// What the journal says was earned, source by source.
+async fn earned(cx: &Context) -> Vec<(String, i64)> {
+    let db = cx.store.reader();
+    let rows = Sql::new(db, "SELECT source, amount FROM entry ORDER BY source").all(db).await.unwrap();
+    rows.iter().map(|row| (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap())).collect()
+}
+
+async fn unclaimed(cx: &Context) -> i64 {
+    let db = cx.store.reader();
+    Sql::new(db, "SELECT COUNT(*) FROM unclaimed").one(db).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+}
+
+/// A programme in force with one member, in which an order gives ten points.
+async fn club(cx: &Context) {
+    let scope = || Scope {
+        tenant: tenant("acme"),
+        principal: "users/ana".into(),
+        method: "test",
+        request_id: None,
+        fingerprint: [0; 32],
+        traceparent: None,
+    };
+    let recorded_at = Timestamp::EPOCH;
+    let program = Program {
+        id: PROGRAM,
+        display_name: "Club".into(),
+        zone: Zone::parse("Europe/Lisbon").unwrap(),
+        tier_window: TierWindow::Year,
+        state: ProgramState::Draft,
+        version: 1,
+        recorded_at,
+        published_at: None,
+    };
+    let points = UnitType {
+        id: POINTS,
+        program: PROGRAM,
+        display_name: "points".into(),
+        kind: UnitKind::Redeemable,
+        minor_digits: 0,
+        expiry: Expiry::NEVER,
+        pending_days: 0,
+        recorded_at,
+    };
+    let rule = Rule {
+        id: Uuid::from_u128(0x41),
+        program: PROGRAM,
+        unit_type: POINTS,
+        display_name: "orders".into(),
+        trigger: Trigger::Interaction(Slug::own("order")),
+        award: Award::Fixed(10),
+        max_units: 0,
+        recorded_at,
+    };
+    for change in [
+        Change::Create(program),
+        Change::AddUnit(points),
+        Change::AddRule(rule),
+        Change::Publish { etag: String::new(), validate_only: false },
+    ] {
+        cx.store.submit(scope(), ChangeProgram { program: PROGRAM, change }).await.unwrap();
+    }
+    let id = cx.world.next_id();
+    let member = Member {
+        id,
+        program: PROGRAM,
+        party: PARTY,
+        role_type: None,
+        number: Member::number_of(id),
+        joined_at: recorded_at,
+        recorded_at,
+    };
+    cx.store.submit(scope(), EnrollMember { member, joined: false }).await.unwrap();
+}
+
+rapport_testkit::each_store! {
+    async fn each_fact_earns_once_in_the_books(place: StorePlace) {
+        let cx = context(&place, &clock()).await;
+        club(&cx).await;
+        let source = |id: u128| format!("interactions/{}", Uuid::from_u128(id));
+        let batch = [
+            order(1, 1, &[PARTY], contacts::AmountKind::Order),
+            order(2, 2, &[CALLER], contacts::AmountKind::Order),
+        ];
+        learn(&cx, &batch).await;
+        // The same batch again, as after a crash before the cursor moved.
+        learn(&cx, &batch).await;
+        assert_eq!(earned(&cx).await, [(source(1), 10)]);
+        assert_eq!(unclaimed(&cx).await, 1);
+        // A stranger who is known now, and one whose order was taken back before.
+        let other = Uuid::from_u128(9);
+        learn(&cx, &[order(3, 3, &[other], contacts::AmountKind::Order)]).await;
+        let retracted = contacts::InteractionRetracted { interaction: source(3), ..Default::default() };
+        learn(&cx, &[event(4, &source(3), &retracted)]).await;
+        assert_eq!(unclaimed(&cx).await, 1);
+        learn(&cx, &[attributed(5)]).await;
+        learn(&cx, &[attributed(5)]).await;
+        assert_eq!(earned(&cx).await, [(source(1), 10), (source(2), 10)]);
+        assert_eq!(unclaimed(&cx).await, 0);
+        learn(&cx, &[order(6, 4, &[CALLER], contacts::AmountKind::Order)]).await;
+        assert_eq!(earned(&cx).await.len(), 3, "the origin is the party's from now on");
+        // What no rule names is not kept, whoever did it.
+        let mut payload = order(7, 5, &[other], contacts::AmountKind::Order)
+            .decode::<contacts::InteractionRecorded>()
+            .unwrap()
+            .unwrap();
+        payload.kind = "inquiry".into();
+        learn(&cx, &[event(7, &source(5), &payload)]).await;
+        assert_eq!(unclaimed(&cx).await, 0);
+        cx.store.close().await;
+    }
+}

@@ -1,0 +1,241 @@
+//! The journal and the lots, as they are read.
+
+use std::collections::BTreeSet;
+
+use rapport_store::sea_orm::{ConnectionTrait, DbErr, QueryResult};
+use rapport_store::{Sql, Store, StoreError, Subject, SubjectKeys};
+use rapport_types::error::Error;
+use rapport_types::{TenantId, Timestamp, Uuid};
+
+use super::catalog::coded;
+use super::ledger::LOT;
+use super::{key_of, time};
+use crate::domain::{Account, Entry, EntryKind, Key, Lot};
+
+/// The field that the grounds of an adjustment are sealed for.
+const GROUNDS: &str = "entry.grounds";
+
+/// The subject under whose key texts about a member are sealed: the party that was enrolled.
+pub(crate) fn subject(tenant: &TenantId, party: Uuid) -> Subject {
+    Subject::of(tenant, party)
+}
+
+/// Seals why a balance is corrected.
+pub(crate) fn grounds_seal(keys: &SubjectKeys, subject: &Subject, grounds: &str) -> Result<Vec<u8>, Error> {
+    keys.seal(subject, GROUNDS, grounds.as_bytes()).map_err(|error| match error {
+        StoreError::Domain(error) => error,
+        other => Error::internal(other),
+    })
+}
+
+/// Opens the grounds of entries of one member; empty where there are none, and once they were erased.
+pub(crate) async fn grounds_open(store: &Store, subject: &Subject, entries: &[EntryRow]) -> Result<Vec<String>, Error> {
+    let sealed: Vec<(Subject, Vec<u8>)> =
+        entries.iter().filter_map(|row| row.sealed.clone()).map(|sealed| (subject.clone(), sealed)).collect();
+    let mut opened =
+        if sealed.is_empty() { Vec::new() } else { store.unseal_many(GROUNDS, &sealed).await? }.into_iter();
+    let text = |row: &EntryRow| {
+        let plain = row.sealed.as_ref().and_then(|_| opened.next().flatten()).unwrap_or_default();
+        String::from_utf8(plain).unwrap_or_default()
+    };
+    Ok(entries.iter().map(text).collect())
+}
+
+/// An entry that is read.
+#[derive(Debug)]
+pub(crate) struct EntryRow {
+    pub(crate) entry: Entry,
+    pub(crate) sealed: Option<Vec<u8>>,
+}
+
+/// A page of a member's journal, newest first: of one unit type, or of all.
+pub(crate) async fn entry_list(
+    db: &impl ConnectionTrait,
+    tenant: &TenantId,
+    member: Uuid,
+    unit_type: Option<Uuid>,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<EntryRow>, DbErr> {
+    let mut sql = Sql::new(
+        db,
+        "SELECT sequence, unit_type_id, kind, transaction_id, giver, taker, amount, previous_balance, new_balance, \
+         rule_id, source, effective_at, recorded_at, sealed FROM entry WHERE tenant = ",
+    )
+    .bind(tenant.as_str())
+    .text(" AND member_id = ")
+    .bind(member);
+    if let Some(unit_type) = unit_type {
+        sql = sql.text(" AND unit_type_id = ").bind(unit_type);
+    }
+    if let Some(before) = before {
+        sql = sql.text(" AND sequence < ").bind(before);
+    }
+    let rows = sql.text(" ORDER BY sequence DESC LIMIT ").bind(limit as i64).all(db).await?;
+    rows.iter().map(entry).collect()
+}
+
+fn entry(row: &QueryResult) -> Result<EntryRow, DbErr> {
+    let entry = Entry {
+        sequence: row.try_get("", "sequence")?,
+        unit_type: row.try_get("", "unit_type_id")?,
+        kind: coded(row, "kind", EntryKind::from_code)?,
+        transaction: row.try_get("", "transaction_id")?,
+        giver: coded(row, "giver", Account::from_code)?,
+        taker: coded(row, "taker", Account::from_code)?,
+        amount: row.try_get("", "amount")?,
+        previous: row.try_get("", "previous_balance")?,
+        next: row.try_get("", "new_balance")?,
+        rule: row.try_get("", "rule_id")?,
+        source: row.try_get("", "source")?,
+        effective_at: time(row, "effective_at")?,
+        recorded_at: time(row, "recorded_at")?,
+    };
+    Ok(EntryRow { entry, sealed: row.try_get("", "sealed")? })
+}
+
+/// A lot of a row.
+pub(super) fn lot(row: &QueryResult) -> Result<Lot, DbErr> {
+    Ok(Lot {
+        expires_at: time(row, "expires_at")?,
+        earned_at: time(row, "earned_at")?,
+        id: row.try_get("", "id")?,
+        unit_type: row.try_get("", "unit_type_id")?,
+        available_at: time(row, "available_at")?,
+        amount: row.try_get("", "amount")?,
+        remaining: row.try_get("", "remaining")?,
+        expired: row.try_get("", "expired")?,
+        recorded_at: time(row, "recorded_at")?,
+    })
+}
+
+/// The open lots of a member, in the order in which they are used.
+pub(crate) async fn lots_open(db: &impl ConnectionTrait, tenant: &TenantId, member: Uuid) -> Result<Vec<Lot>, DbErr> {
+    let rows = Sql::new(db, &format!("SELECT {LOT} FROM lot WHERE remaining > 0 AND tenant = "))
+        .bind(tenant.as_str())
+        .text(" AND member_id = ")
+        .bind(member)
+        .text(" ORDER BY expires_at, earned_at, id")
+        .all(db)
+        .await?;
+    rows.iter().map(lot).collect()
+}
+
+/// The lots of a member that had not expired then, as they stood: what was used later is put back. One statement, so that
+/// nothing is counted twice or not at all while units are taken.
+pub(crate) async fn lots_as_of(
+    db: &impl ConnectionTrait,
+    tenant: &TenantId,
+    member: Uuid,
+    at: Timestamp,
+) -> Result<Vec<Lot>, DbErr> {
+    let rows = Sql::new(
+        db,
+        "SELECT l.expires_at, l.earned_at, l.id, l.unit_type_id, l.available_at, l.amount, l.expired, l.recorded_at, \
+         CAST(l.remaining + coalesce(u.used, 0) AS BIGINT) AS remaining FROM lot AS l \
+         LEFT JOIN (SELECT lot_id, sum(amount) AS used FROM lot_use WHERE tenant = ",
+    )
+    .bind(tenant.as_str())
+    .text(" AND member_id = ")
+    .bind(member)
+    .text(" AND effective_at > ")
+    .bind(at.as_micros())
+    .text(" GROUP BY lot_id) AS u ON u.lot_id = l.id WHERE l.tenant = ")
+    .bind(tenant.as_str())
+    .text(" AND l.member_id = ")
+    .bind(member)
+    .text(" AND l.expires_at > ")
+    .bind(at.as_micros())
+    .text(" AND l.earned_at <= ")
+    .bind(at.as_micros())
+    .text(" ORDER BY l.expires_at, l.earned_at, l.id")
+    .all(db)
+    .await?;
+    rows.iter().map(lot).collect()
+}
+
+/// A place in the list of lots.
+pub(crate) type LotPlace = (i64, i64, Uuid);
+
+/// What a page of lots is asked for by.
+pub(crate) struct LotPage {
+    pub(crate) unit_type: Option<Uuid>,
+    /// Only those with something left that expires after this; all when none.
+    pub(crate) open_at: Option<Timestamp>,
+    pub(crate) after: Option<LotPlace>,
+    pub(crate) limit: usize,
+}
+
+/// A page of a member's lots, in the order in which they are used.
+pub(crate) async fn lot_list(
+    db: &impl ConnectionTrait,
+    tenant: &TenantId,
+    member: Uuid,
+    page: &LotPage,
+) -> Result<Vec<Lot>, DbErr> {
+    let mut sql = Sql::new(db, &format!("SELECT {LOT} FROM lot WHERE tenant = "))
+        .bind(tenant.as_str())
+        .text(" AND member_id = ")
+        .bind(member);
+    if let Some(open_at) = page.open_at {
+        sql = sql.text(" AND remaining > 0 AND expires_at > ").bind(open_at.as_micros());
+    }
+    if let Some(unit_type) = page.unit_type {
+        sql = sql.text(" AND unit_type_id = ").bind(unit_type);
+    }
+    if let Some((expires_at, earned_at, id)) = page.after {
+        sql = sql
+            .text(" AND (expires_at, earned_at, id) > (")
+            .bind(expires_at)
+            .text(", ")
+            .bind(earned_at)
+            .text(", ")
+            .bind(id)
+            .text(")");
+    }
+    let rows = sql.text(" ORDER BY expires_at, earned_at, id LIMIT ").bind(page.limit as i64).all(db).await?;
+    rows.iter().map(lot).collect()
+}
+
+/// What was earned of one unit type by then, and taken away by hand: when, and how much.
+pub(crate) async fn earned_until(
+    db: &impl ConnectionTrait,
+    tenant: &TenantId,
+    member: Uuid,
+    unit_type: Uuid,
+    at: Timestamp,
+) -> Result<Vec<(Timestamp, i64)>, DbErr> {
+    let rows = Sql::new(
+        db,
+        "SELECT effective_at, CASE WHEN taker = 1 THEN amount ELSE -amount END AS earned FROM entry WHERE tenant = ",
+    )
+    .bind(tenant.as_str())
+    .text(" AND member_id = ")
+    .bind(member)
+    .text(" AND unit_type_id = ")
+    .bind(unit_type)
+    .text(" AND kind <> ")
+    .bind(EntryKind::Expiry.code())
+    .text(" AND effective_at <= ")
+    .bind(at.as_micros())
+    .all(db)
+    .await?;
+    rows.iter().map(|row| Ok((time(row, "effective_at")?, row.try_get("", "earned")?))).collect()
+}
+
+/// Some members, of any tenant, of whom something has expired and is not booked, or whose tier may have fallen.
+pub(crate) async fn due_list(db: &impl ConnectionTrait, now: Timestamp, limit: usize) -> Result<BTreeSet<Key>, DbErr> {
+    let mut due = BTreeSet::new();
+    for (table, column) in [("account", "next_expires_at"), ("member_ledger", "tier_until")] {
+        let rows = Sql::new(db, &format!("SELECT tenant, member_id FROM {table} WHERE {column} <= "))
+            .bind(now.as_micros())
+            .text(&format!(" ORDER BY {column} LIMIT "))
+            .bind(limit as i64)
+            .all(db)
+            .await?;
+        for row in &rows {
+            due.insert(key_of(row, "member_id")?);
+        }
+    }
+    Ok(due)
+}

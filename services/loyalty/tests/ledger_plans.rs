@@ -1,0 +1,75 @@
+//! SQLite finds the ledger's rows by the indexes that were made for them, from the first day on and whatever the file
+//! holds.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use rapport_store::Store;
+use rapport_testkit::block_on;
+use rapport_testkit::place::StorePlace;
+use rapport_testkit::plan::query_plan;
+use rapport_types::World;
+
+/// Each statement as `store` makes it, and what its plan has to say.
+const STATEMENTS: &[(&str, &str)] = &[
+    (
+        "SELECT l.sequence, a.balance FROM (SELECT * FROM member_ledger WHERE (tenant, member_id) IN (VALUES (?, ?))) AS l \
+         LEFT JOIN account AS a ON a.tenant = l.tenant AND a.member_id = l.member_id",
+        "SEARCH a USING PRIMARY KEY (tenant=? AND member_id=?)",
+    ),
+    ("SELECT * FROM member WHERE (tenant, party) IN (VALUES (?, ?), (?, ?))", "member_party (tenant=? AND party=?)"),
+    (
+        "SELECT * FROM member WHERE (tenant, program_id, number) IN (VALUES (?, ?, ?))",
+        "member_number (tenant=? AND program_id=? AND number=?)",
+    ),
+    (
+        "SELECT * FROM member WHERE tenant = ? AND program_id = ? AND id > ? ORDER BY id LIMIT 51",
+        "member_program (tenant=? AND program_id=? AND id>?)",
+    ),
+    (
+        "SELECT * FROM lot WHERE remaining > 0 AND (tenant, member_id) IN (VALUES (?, ?), (?, ?))",
+        "(tenant=? AND member_id=?)",
+    ),
+    (
+        "SELECT * FROM lot WHERE remaining > 0 AND tenant = ? AND member_id = ? ORDER BY expires_at, earned_at, id",
+        "(tenant=? AND member_id=?)",
+    ),
+    (
+        "SELECT * FROM lot WHERE tenant = ? AND member_id = ? AND (expires_at, earned_at, id) > (?, ?, ?) \
+         ORDER BY expires_at, earned_at, id LIMIT 51",
+        "SEARCH lot USING PRIMARY KEY (tenant=? AND member_id=? AND (expires_at",
+    ),
+    (
+        "SELECT * FROM entry WHERE tenant = ? AND member_id = ? AND sequence < ? ORDER BY sequence DESC LIMIT 51",
+        "SEARCH entry USING PRIMARY KEY (tenant=? AND member_id=? AND sequence<?)",
+    ),
+    (
+        "SELECT lot_id, amount FROM lot_use WHERE tenant = ? AND member_id = ? AND effective_at > ?",
+        "SEARCH lot_use USING PRIMARY KEY (tenant=? AND member_id=? AND effective_at>?)",
+    ),
+    (
+        "SELECT * FROM earned_by WHERE (tenant, source, member_id, rule_id) IN (VALUES (?, ?, ?, ?))",
+        "SEARCH earned_by USING PRIMARY KEY (tenant=? AND source=?",
+    ),
+    (
+        "SELECT tenant, member_id FROM account WHERE next_expires_at <= ? ORDER BY next_expires_at LIMIT 200",
+        "account_due (next_expires_at<?)",
+    ),
+    (
+        "SELECT tenant, member_id FROM member_ledger WHERE tier_until <= ? ORDER BY tier_until LIMIT 200",
+        "member_ledger_due (tier_until<?)",
+    ),
+];
+
+#[test]
+fn every_statement_searches_its_index() {
+    block_on(async {
+        let place = StorePlace::sqlite();
+        let migrations = rapport_loyalty::module().migrations();
+        let store = Store::open(&place.options(), "loyalty", migrations, World::system()).await.unwrap();
+        for (statement, wanted) in STATEMENTS {
+            let plan = query_plan(&store, statement).await;
+            assert!(plan.contains(wanted), "{statement}\nwants {wanted}\nhas {plan}");
+            assert!(!plan.contains("FOR ORDER BY"), "{statement}\nsorts: {plan}");
+        }
+        store.close().await;
+    });
+}
