@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::clv::Clv;
+
 /// Rapport: every stakeholder and every relationship, served over gRPC.
 #[derive(Debug, Parser)]
 #[command(name = "rapport", version, disable_help_subcommand = true)]
@@ -25,6 +27,9 @@ pub(crate) enum Command {
     Config(Config),
     /// Brings the databases to this version's schema and exits.
     Migrate(Serve),
+    /// Customer lifetime value from a file of purchases; needs no server.
+    #[command(subcommand)]
+    Clv(Clv),
 }
 
 #[derive(Debug, Args, Default)]

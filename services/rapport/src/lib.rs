@@ -8,12 +8,17 @@ pub mod demo;
 use rapport_server::Module;
 
 /// The services this build can host, in the order in which they start.
-pub const SERVICES: [&str; 3] = ["stakeholders", "interactions", "scoring"];
+pub const SERVICES: [&str; 4] = ["stakeholders", "interactions", "scoring", "loyalty"];
 
 /// The modules of all services, in the order of [`SERVICES`]. Which of them a process hosts its options say.
 #[must_use]
 pub fn modules() -> Vec<Box<dyn Module>> {
-    vec![rapport_stakeholders::module(), rapport_interactions::module(), rapport_scoring::module()]
+    vec![
+        rapport_stakeholders::module(),
+        rapport_interactions::module(),
+        rapport_scoring::module(),
+        rapport_loyalty::module(),
+    ]
 }
 
 #[cfg(test)]

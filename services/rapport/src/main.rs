@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod clv;
 mod configure;
 mod demonstrate;
 mod failure;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
             Command::Config(Config::Show(arguments)) => configure::show(&arguments),
             Command::Config(Config::Check(arguments)) => configure::check(&arguments),
             Command::Migrate(arguments) => serve::migrate(&arguments).await,
+            Command::Clv(command) => clv::run(&command),
         }
     });
     match done {

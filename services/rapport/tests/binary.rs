@@ -62,7 +62,17 @@ fn the_story_is_told_once_and_a_second_run_doubles_nothing() {
         assert!(line.width() <= 80, "{line}");
         assert!(!line.contains('\u{1b}') && !line.contains('│'), "plain when not a terminal: {line}");
     }
-    for part in ["A call comes in", "May we?", "Who is near", "Timeline", "The complaint", "What the call did"] {
+    for part in [
+        "What the history says",
+        "A call comes in",
+        "The agent sees: ",
+        "Who is near",
+        "Timeline",
+        "The complaint",
+        "What the call did",
+        "What came of it",
+        "The agent sees now: ",
+    ] {
         assert!(story.contains(part), "{part} is missing in\n{story}");
     }
     assert!(story.contains("6 of 3 customers"), "{story}");
@@ -71,12 +81,12 @@ fn the_story_is_told_once_and_a_second_run_doubles_nothing() {
     let again = text(&second.stdout);
     assert!(second.status.success(), "{}", text(&second.stderr));
     assert!(again.contains("nothing was recorded twice"), "{again}");
-    let part = |story: &str, from: &str| story.split_once(from).map(|(_, rest)| rest.to_owned()).unwrap();
-    assert_eq!(
-        part(&story, "What the call did"),
-        part(&again, "What the call did"),
-        "the same call, told again as of its own time"
-    );
+    // What the agent sees now is of another moment.
+    let part = |story: &str| {
+        let (_, rest) = story.split_once("What the call did").unwrap();
+        rest.split_once("The agent sees now").unwrap().0.to_owned()
+    };
+    assert_eq!(part(&story), part(&again), "the same call, told again as of its own time");
 
     let other = purchases(folder.path(), &PURCHASES.replace("20.00", "20.01"));
     assert_told(

@@ -334,6 +334,24 @@ pub const DEEDS: &[Deed] = &[
         "Agreed on staff gifts for the winter",
     ),
     deed(
+        "staff-gifts-late",
+        ("complaint", Medium::Email, Inbound),
+        &[("employer", "partner", Initiator)],
+        19,
+        Some(-0.8),
+        &["delivery"],
+        "Half of the staff gifts have not come",
+    ),
+    deed(
+        "staff-gifts-broken",
+        ("complaint", Medium::Phone, Inbound),
+        &[("employer", "partner", Initiator), ("agent", "employee", Agent)],
+        9,
+        Some(-0.9),
+        &["quality", "packaging"],
+        "Of those that came a third are broken",
+    ),
+    deed(
         "friend-praise",
         ("praise", Medium::Social, ThirdParty),
         &[("friend", "community", Initiator), ("listeners", "community", Observer)],
@@ -453,17 +471,9 @@ pub const PERMITS: &[Permit] = &[
     permit(CALLER, ("marketing", "phone"), Granted, 400, "order form, version 3"),
     permit(CALLER, ("marketing", "phone"), Withdrawn, 180, "asked not to be called with offers"),
     permit(CALLER, ("survey", "email"), Granted, 210, "chat transcript"),
+    permit(CALLER, ("advocacy", "email"), Granted, 210, "chat transcript"),
     permit("friend", ("reference", "email"), Granted, 95, "letter"),
     permit("journalist", ("marketing", "email"), Withdrawn, 300, "press office form"),
-];
-
-/// What the representative looks up at the beginning of the call: purposes and channels.
-pub const CHECKS: &[(&str, &str)] = &[
-    ("service", "phone"),
-    ("marketing", "phone"),
-    ("marketing", "email"),
-    ("survey", "email"),
-    ("reference", "phone"),
 ];
 
 #[cfg(test)]

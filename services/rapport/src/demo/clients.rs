@@ -9,8 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rapport_proto::interactions::v1::case_service_client::CaseServiceClient;
+use rapport_proto::interactions::v1::desk_service_client::DeskServiceClient;
 use rapport_proto::interactions::v1::interaction_service_client::InteractionServiceClient;
+use rapport_proto::interactions::v1::survey_service_client::SurveyServiceClient;
+use rapport_proto::loyalty::v1::advocacy_service_client::AdvocacyServiceClient;
+use rapport_proto::loyalty::v1::ledger_service_client::LedgerServiceClient;
+use rapport_proto::loyalty::v1::member_service_client::MemberServiceClient;
+use rapport_proto::loyalty::v1::program_service_client::ProgramServiceClient;
+use rapport_proto::loyalty::v1::tier_service_client::TierServiceClient;
+use rapport_proto::operations::v1::operation_service_client::OperationServiceClient;
 use rapport_proto::scoring::v1::score_service_client::ScoreServiceClient;
+use rapport_proto::scoring::v1::value_service_client::ValueServiceClient;
 use rapport_proto::stakeholders::v1::identity_service_client::IdentityServiceClient;
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
 use rapport_proto::stakeholders::v1::privacy_service_client::PrivacyServiceClient;
@@ -27,82 +36,153 @@ const CALL: Duration = Duration::from_secs(20);
 /// How long a read may lag behind the writes before the demo gives up, over all its tries.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often a call is tried.
-const TRIES: u32 = 6;
+const TRIES: u32 = 9;
 
-/// Clients of the three services, sharing one memory of what has been written.
+/// Clients of the four services, sharing one memory of what has been written.
 #[derive(Clone, Debug)]
 pub struct Clients {
-    stakeholders: Transport,
-    interactions: Transport,
-    scoring: Transport,
+    ways: Ways,
     written: Arc<Mutex<BTreeMap<String, i64>>>,
+}
+
+/// How each service is reached.
+#[derive(Clone, Debug)]
+pub struct Ways {
+    /// The way to stakeholders.
+    pub stakeholders: Transport,
+    /// The way to interactions.
+    pub interactions: Transport,
+    /// The way to scoring.
+    pub scoring: Transport,
+    /// The way to loyalty.
+    pub loyalty: Transport,
 }
 
 impl Clients {
     /// Clients of services that may live in different processes.
     #[must_use]
-    pub fn new(stakeholders: Transport, interactions: Transport, scoring: Transport) -> Self {
-        Self { stakeholders, interactions, scoring, written: Arc::default() }
+    pub fn new(ways: Ways) -> Self {
+        Self { ways, written: Arc::default() }
     }
 
     /// Clients of one process that hosts all services.
     #[must_use]
     pub fn of_one(transport: Transport) -> Self {
-        Self::new(transport.clone(), transport.clone(), transport)
+        Self::new(Ways {
+            stakeholders: transport.clone(),
+            interactions: transport.clone(),
+            scoring: transport.clone(),
+            loyalty: transport,
+        })
     }
 
     /// The same clients with a credential. A token that cannot be a header is left out: the services then answer
     /// UNAUTHENTICATED.
     #[must_use]
     pub fn with_token(self, token: &str) -> Self {
-        Self {
-            stakeholders: self.stakeholders.with_token(token),
-            interactions: self.interactions.with_token(token),
-            scoring: self.scoring.with_token(token),
-            written: self.written,
-        }
+        let ways = Ways {
+            stakeholders: self.ways.stakeholders.with_token(token),
+            interactions: self.ways.interactions.with_token(token),
+            scoring: self.ways.scoring.with_token(token),
+            loyalty: self.ways.loyalty.with_token(token),
+        };
+        Self { ways, written: self.written }
     }
 
     /// Parties.
     #[must_use]
     pub fn parties(&self) -> PartyServiceClient<Transport> {
-        PartyServiceClient::new(self.stakeholders.clone())
+        PartyServiceClient::new(self.ways.stakeholders.clone())
     }
 
     /// Identities.
     #[must_use]
     pub fn identities(&self) -> IdentityServiceClient<Transport> {
-        IdentityServiceClient::new(self.stakeholders.clone())
+        IdentityServiceClient::new(self.ways.stakeholders.clone())
     }
 
     /// Relationships.
     #[must_use]
     pub fn relationships(&self) -> RelationshipServiceClient<Transport> {
-        RelationshipServiceClient::new(self.stakeholders.clone())
+        RelationshipServiceClient::new(self.ways.stakeholders.clone())
     }
 
     /// Consents.
     #[must_use]
     pub fn privacy(&self) -> PrivacyServiceClient<Transport> {
-        PrivacyServiceClient::new(self.stakeholders.clone())
+        PrivacyServiceClient::new(self.ways.stakeholders.clone())
     }
 
     /// Interactions.
     #[must_use]
     pub fn interactions(&self) -> InteractionServiceClient<Transport> {
-        InteractionServiceClient::new(self.interactions.clone())
+        InteractionServiceClient::new(self.ways.interactions.clone())
     }
 
     /// Cases.
     #[must_use]
     pub fn cases(&self) -> CaseServiceClient<Transport> {
-        CaseServiceClient::new(self.interactions.clone())
+        CaseServiceClient::new(self.ways.interactions.clone())
     }
 
     /// Scores.
     #[must_use]
     pub fn scores(&self) -> ScoreServiceClient<Transport> {
-        ScoreServiceClient::new(self.scoring.clone())
+        ScoreServiceClient::new(self.ways.scoring.clone())
+    }
+
+    /// Calls and agent contexts.
+    #[must_use]
+    pub fn desk(&self) -> DeskServiceClient<Transport> {
+        DeskServiceClient::new(self.ways.interactions.clone())
+    }
+
+    /// Surveys.
+    #[must_use]
+    pub fn surveys(&self) -> SurveyServiceClient<Transport> {
+        SurveyServiceClient::new(self.ways.interactions.clone())
+    }
+
+    /// Lifetime values.
+    #[must_use]
+    pub fn values(&self) -> ValueServiceClient<Transport> {
+        ValueServiceClient::new(self.ways.scoring.clone())
+    }
+
+    /// Long jobs of scoring.
+    #[must_use]
+    pub fn operations(&self) -> OperationServiceClient<Transport> {
+        OperationServiceClient::new(self.ways.scoring.clone())
+    }
+
+    /// Loyalty programmes.
+    #[must_use]
+    pub fn programs(&self) -> ProgramServiceClient<Transport> {
+        ProgramServiceClient::new(self.ways.loyalty.clone())
+    }
+
+    /// Their members.
+    #[must_use]
+    pub fn members(&self) -> MemberServiceClient<Transport> {
+        MemberServiceClient::new(self.ways.loyalty.clone())
+    }
+
+    /// Their points.
+    #[must_use]
+    pub fn ledger(&self) -> LedgerServiceClient<Transport> {
+        LedgerServiceClient::new(self.ways.loyalty.clone())
+    }
+
+    /// Their tiers.
+    #[must_use]
+    pub fn tiers(&self) -> TierServiceClient<Transport> {
+        TierServiceClient::new(self.ways.loyalty.clone())
+    }
+
+    /// Advocates.
+    #[must_use]
+    pub fn advocacy(&self) -> AdvocacyServiceClient<Transport> {
+        AdvocacyServiceClient::new(self.ways.loyalty.clone())
     }
 
     /// Remembers a position such as `interactions@57` for the reads to come.

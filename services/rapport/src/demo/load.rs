@@ -16,6 +16,7 @@ use super::cast::{ACTORS, CALLER, DEEDS, PERMITS, TIES};
 use super::clients::Clients;
 use super::people::{Person, request_id, seed};
 use super::phones::{self, Phone};
+use super::program::{self, Program};
 use super::purchases::{Customer, caller};
 use super::report::Loaded;
 use super::screen::Show;
@@ -45,6 +46,8 @@ pub struct Setting {
     pub phone: Phone,
     /// Party names by key: [`CALLER`] and the cast.
     pub names: HashMap<String, String>,
+    /// The loyalty programme.
+    pub program: Program,
 }
 
 /// Loads what is missing.
@@ -95,6 +98,9 @@ pub async fn run(clients: &Clients, options: &Options, show: &mut dyn Show) -> R
 
     loaded.new_ties = load.ties(&names).await?;
     loaded.new_consents = load.consents(&names).await?;
+    // Members first: what they buy earns as it is recorded.
+    let program = program::found(clients, &system).await?;
+    loaded.new_members = load.members(&program, &names).await?;
     loaded.new_interactions = load.interactions(&customers, &known, &names, &found.records, show).await?;
 
     let place = customers.iter().position(|customer| customer.key == caller.key).unwrap_or(0);
@@ -102,7 +108,7 @@ pub async fn run(clients: &Clients, options: &Options, show: &mut dyn Show) -> R
         method: "the data",
         what: "with a caller beyond the numbers kept for fiction".to_owned(),
     })?;
-    Ok(Setting { loaded, system: system.clone(), caller: caller.key.to_owned(), phone, names })
+    Ok(Setting { loaded, system: system.clone(), caller: caller.key.to_owned(), phone, names, program })
 }
 
 /// What the services held before.
@@ -335,6 +341,19 @@ impl Load<'_> {
             written += 1;
         }
         Ok(written)
+    }
+
+    async fn members(&self, program: &Program, names: &HashMap<String, String>) -> Result<usize, Trouble> {
+        let joined = moment(self.days_ago(1_000), 0, 0);
+        let mut made = 0;
+        for (key, role) in [(CALLER, "customer")].iter().chain(&program::MEMBERS) {
+            if let Some(party) = names.get(*key)
+                && program::enroll(self.clients, self.system, program, party, role, joined).await?
+            {
+                made += 1;
+            }
+        }
+        Ok(made)
     }
 
     /// Whether the record that decided at that moment is the one of that moment.

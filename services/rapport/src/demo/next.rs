@@ -5,7 +5,7 @@ use super::report::Report;
 /// Commands for a server on `address`, each line at most 80 columns wide.
 #[must_use]
 pub fn commands(address: &str, report: &Report) -> Vec<String> {
-    let party = &report.profile.party;
+    let party = &report.resolved.party;
     let mut lines = vec!["What to try next (grpcurl finds the methods by reflection):".to_owned(), String::new()];
     let mut call = |about: &str, fields: &[String], method: &str| {
         lines.push(format!("  # {about}"));
@@ -27,6 +27,11 @@ pub fn commands(address: &str, report: &Report) -> Vec<String> {
         "rapport.stakeholders.v1.IdentityService/ResolveParty",
     );
     call(
+        "what should the agent know now?",
+        &[format!(r#""party": "{party}""#)],
+        "rapport.interactions.v1.DeskService/GetAgentContext",
+    );
+    call(
         "why does the relationship stand where it stands?",
         &[format!(r#""party": "{party}""#), format!(r#""definition": "{}""#, report.definition)],
         "rapport.scoring.v1.ScoreService/ExplainScore",
@@ -35,6 +40,11 @@ pub fn commands(address: &str, report: &Report) -> Vec<String> {
         "who would hear of it, three steps out?",
         &[format!(r#""party": "{party}""#), r#""depth": 3"#.to_owned()],
         "rapport.stakeholders.v1.RelationshipService/GetNeighborhood",
+    );
+    call(
+        "is she still a customer, and what is that worth in three years?",
+        &[format!(r#""party": "{party}""#), r#""horizon": "94608000s""#.to_owned()],
+        "rapport.scoring.v1.ValueService/GetClv",
     );
     call(
         "which of all interactions were bad?",
@@ -52,7 +62,7 @@ mod tests {
     #[test]
     fn commands_fit_eighty_columns_and_name_the_caller() {
         let mut report = Report::default();
-        report.profile.party = "parties/0198c2de-5a5e-7cc1-bd40-8de0c1c1a9f1".into();
+        report.resolved.party = "parties/0198c2de-5a5e-7cc1-bd40-8de0c1c1a9f1".into();
         report.resolved.dialled = "(207) 555-0139".into();
         report.resolved.country = "US".into();
         report.definition = "scoreDefinitions/relationship-health".into();
@@ -60,6 +70,6 @@ mod tests {
         for line in &lines {
             assert!(line.chars().count() <= 80, "{line}");
         }
-        assert!(lines.iter().any(|line| line.contains(&report.profile.party)));
+        assert!(lines.iter().any(|line| line.contains(&report.resolved.party)));
     }
 }

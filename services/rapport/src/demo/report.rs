@@ -13,6 +13,8 @@ pub struct Loaded {
     pub new_ties: usize,
     /// Consents recorded by this run.
     pub new_consents: usize,
+    /// Members enrolled by this run.
+    pub new_members: usize,
     /// Interactions recorded by this run.
     pub new_interactions: usize,
     /// By how many days the data's dates were moved.
@@ -25,7 +27,7 @@ impl Loaded {
     /// Whether everything was there already.
     #[must_use]
     pub fn found_complete(&self) -> bool {
-        self.new_parties + self.new_ties + self.new_consents + self.new_interactions == 0
+        self.new_parties + self.new_ties + self.new_consents + self.new_members + self.new_interactions == 0
     }
 }
 
@@ -40,23 +42,135 @@ pub struct Resolved {
     pub understood: String,
     /// `parties/{id}`.
     pub party: String,
-    /// The outcome in words: `matched`.
+    /// The outcome in words: `resolved`.
     pub outcome: String,
     /// From 0 to 1.
     pub confidence: f64,
-    /// Why: kind in words and description.
-    pub reasons: Vec<(String, String)>,
+    /// Why, the strongest reason first.
+    pub reasons: Vec<String>,
 }
 
-/// A role of the caller.
+/// The fitted model of how customers order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Model {
+    /// `clvModels/{id}`.
+    pub name: String,
+    /// The family, as the literature calls it.
+    pub family: String,
+    /// Names and values of the parameters.
+    pub parameters: Vec<(String, f64)>,
+    /// The log-likelihood.
+    pub log_likelihood: f64,
+    /// The family that the probability to be alive comes from.
+    pub alive_family: String,
+    /// Customers observed.
+    pub customers: i64,
+    /// Those of them who came back.
+    pub repeaters: i64,
+    /// The last day observed.
+    pub until: String,
+    /// The families tried, with their log-likelihoods.
+    pub tried: Vec<(String, f64)>,
+    /// Names and values of the spend model's parameters; empty when none could be fitted.
+    pub spend: Vec<(String, f64)>,
+}
+
+/// What the agent's screen shows: the answer of GetAgentContext in words.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Context {
+    /// `parties/{id}`.
+    pub party: String,
+    /// The name to show.
+    pub display_name: String,
+    /// Kind and lifecycle.
+    pub standing: String,
+    /// Country and time zone.
+    pub place: String,
+    /// Roles: type and scope.
+    pub roles: Vec<(String, String)>,
+    /// The last interactions, newest first.
+    pub last: Vec<Happened>,
+    /// Open cases: title and where it stands.
+    pub cases: Vec<(String, String)>,
+    /// Scores.
+    pub scores: Vec<Felt>,
+    /// The probability to order again at all.
+    pub alive: Option<f64>,
+    /// Orders expected within the horizon.
+    pub expected_purchases: Option<f64>,
+    /// The horizon in days.
+    pub horizon_days: i32,
+    /// What those orders are worth, in cents.
+    pub lifetime_cents: Option<i64>,
+    /// Memberships.
+    pub members: Vec<Membership>,
+    /// Consents on the call's channel.
+    pub consents: Vec<Permission>,
+    /// Who near is unhappy.
+    pub unhappy: Vec<Unhappy>,
+    /// What to be careful about.
+    pub warnings: Vec<String>,
+    /// What to do next, and why.
+    pub action: (String, String),
+    /// Sections that are not fresh: name, state, reason.
+    pub not_fresh: Vec<(String, String, String)>,
+}
+
+impl Context {
+    /// A score by the end of its definition's name.
+    #[must_use]
+    pub fn score(&self, definition: &str) -> Option<&Felt> {
+        self.scores.iter().find(|score| score.definition.ends_with(definition))
+    }
+}
+
+/// One score as the agent sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RoleHeld {
-    /// The role type.
-    pub role_type: String,
-    /// Where it holds; empty for everywhere.
-    pub scope: String,
-    /// Since when, in microseconds since 1970.
-    pub since: i64,
+pub struct Felt {
+    /// `scoreDefinitions/{id}`.
+    pub definition: String,
+    /// In millionths of a point.
+    pub value_micros: i64,
+    /// The change over a month, in millionths of a point.
+    pub change_micros: Option<i64>,
+    /// How many facts count.
+    pub facts: i64,
+    /// What moved it most.
+    pub reasons: Vec<String>,
+}
+
+/// A membership as the agent sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// The tier; empty for none.
+    pub tier: String,
+    /// The next tier and what is missing to it.
+    pub next: Option<(String, i64)>,
+    /// What is held: unit and amount, in the order of the units' names.
+    pub balances: Vec<(String, i64)>,
+    /// What expires soon: unit, amount, when in microseconds since 1970.
+    pub expiries: Vec<(String, i64, i64)>,
+}
+
+impl Membership {
+    /// How much of a unit is held.
+    #[must_use]
+    pub fn of(&self, unit: &str) -> i64 {
+        self.balances.iter().find(|(name, _)| name == unit).map_or(0, |(_, amount)| *amount)
+    }
+}
+
+/// Somebody near who is unhappy.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Unhappy {
+    /// The name to show.
+    pub display_name: String,
+    /// How they are tied to the caller.
+    pub label: String,
+    /// Their relationship health, in millionths of a point; none without any fact about them.
+    pub health_micros: Option<i64>,
+    /// Why they count as unhappy.
+    pub reason: String,
 }
 
 /// The answer to one consent check.
@@ -70,27 +184,42 @@ pub struct Permission {
     pub allowed: bool,
     /// Why, in words: `granted`, `withdrawn`, `no consent`.
     pub reason: String,
-    /// When the deciding record was given, in microseconds since 1970; none without one.
-    pub decided: Option<i64>,
 }
 
-/// The caller's card.
+/// What came of the complaint when it was solved.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Profile {
-    /// `parties/{id}`.
-    pub party: String,
-    /// The name to show.
-    pub display_name: String,
-    /// Kind and lifecycle in words.
-    pub standing: String,
-    /// Country and time zone.
-    pub place: String,
-    /// Media: kind and value.
-    pub media: Vec<(String, String)>,
-    /// Roles held now.
-    pub roles: Vec<RoleHeld>,
-    /// Consents looked up.
-    pub consents: Vec<Permission>,
+pub struct Aftermath {
+    /// Where the case stands, in words.
+    pub case: String,
+    /// `surveys/{id}/responses/{id}`.
+    pub response: String,
+    /// What the customer answered.
+    pub score: i32,
+    /// What the answer makes of her, in words.
+    pub category: String,
+    /// The survey's score and its interval, with the number of answers.
+    pub survey: (f64, f64, f64, i64),
+    /// `invitations/{id}`; empty when none was made or forbidden.
+    pub invitation: String,
+    /// Where the invitation stands, in words.
+    pub state: String,
+    /// The gate that forbade it, in words; empty when none did.
+    pub gate: String,
+    /// Entries of the ledger that the answer and the acceptance made: unit, amount, balance before and after.
+    pub earned: Vec<Earned>,
+}
+
+/// An entry of the ledger.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Earned {
+    /// What was earned.
+    pub unit: String,
+    /// How much.
+    pub amount: i64,
+    /// The balance before.
+    pub previous: i64,
+    /// The balance after.
+    pub new: i64,
 }
 
 /// Somebody near the caller.
@@ -193,7 +322,7 @@ pub struct Opened {
     pub priority: String,
     /// The interactions it is about.
     pub interactions: Vec<String>,
-    /// How many cases of the caller are open now.
+    /// How many cases of the caller are open then.
     pub open: usize,
 }
 
@@ -206,8 +335,12 @@ pub struct Report {
     pub caller: String,
     /// The number resolved.
     pub resolved: Resolved,
-    /// The caller's card.
-    pub profile: Profile,
+    /// The model of how customers order; none when the data says too little.
+    pub model: Option<Model>,
+    /// `calls/{id}`.
+    pub call: String,
+    /// What the agent saw when the call began; none when it was played before.
+    pub context_before: Option<Context>,
     /// Who is near, nearest first; without the caller.
     pub neighbours: Vec<Neighbour>,
     /// The timeline before the call.
@@ -224,6 +357,10 @@ pub struct Report {
     pub complaint: String,
     /// The case.
     pub case: Opened,
+    /// What came of it.
+    pub aftermath: Aftermath,
+    /// What the agent sees in the end.
+    pub context_after: Context,
     /// The call had been played on this data before; nothing was recorded again.
     pub replayed: bool,
 }

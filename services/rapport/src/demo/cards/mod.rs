@@ -1,8 +1,15 @@
 //! The report as cards.
 
+mod aftermath;
+mod context;
+mod numbers;
+
 use super::calendar::{day_of, readable};
 use super::card::{Card, Cell, Tone, column, number, prose};
-use super::report::{Explained, Happened, Loaded, Neighbour, Opened, Profile, Report, Resolved, Timeline};
+use super::report::{Explained, Happened, Loaded, Model, Neighbour, Opened, Report, Resolved, Timeline};
+pub use aftermath::aftermath;
+pub use context::context;
+use numbers::{change, exact, gauge, grouped, grouped_i64, money, points};
 
 /// How many interactions of a timeline are shown.
 const TIMELINE_ROWS: usize = 8;
@@ -25,11 +32,12 @@ pub fn loaded(loaded: &Loaded) -> Card {
     card.pair(
         "recorded now",
         format!(
-            "{} parties, {} interactions, {} ties, {} consents",
+            "{} parties, {} interactions, {} ties, {} consents, {} members",
             grouped(loaded.new_parties),
             grouped(loaded.new_interactions),
             loaded.new_ties,
-            loaded.new_consents
+            loaded.new_consents,
+            loaded.new_members
         ),
     )
 }
@@ -44,48 +52,41 @@ pub fn resolved(resolved: &Resolved, name: &str) -> Card {
             "answer",
             Cell::new(format!("{}: {name}, {:.0} % sure", resolved.outcome, resolved.confidence * 100.0), Tone::Strong),
         );
-    for (kind, description) in &resolved.reasons {
-        card = card.pair("because", format!("{kind}: {description}"));
+    for reason in &resolved.reasons {
+        card = card.pair("because", reason);
     }
     card
 }
 
-/// The caller's card.
+/// The model of how customers order.
 #[must_use]
-pub fn profile(profile: &Profile) -> Card {
-    let mut card = Card::new(&profile.display_name)
-        .pair("party", Cell::new(&profile.party, Tone::Dim))
-        .pair("standing", &profile.standing)
-        .pair("place", &profile.place);
-    for (kind, value) in &profile.media {
-        card = card.pair(kind, value);
+pub fn model(model: Option<&Model>) -> Card {
+    let card = Card::new("What the history says");
+    let Some(model) = model else {
+        return card.text("Too few came back for a model of how customers order.");
+    };
+    let list = |parameters: &[(String, f64)]| -> String {
+        parameters.iter().map(|(name, value)| format!("{name} {value:.4}")).collect::<Vec<_>>().join("  ")
+    };
+    let tried: Vec<String> = model.tried.iter().map(|(family, ll)| format!("{family} {ll:.1}")).collect();
+    let card = card
+        .pair("model", Cell::new(format!("{}: {}", model.family, list(&model.parameters)), Tone::Strong))
+        .pair(
+            "fitted on",
+            format!(
+                "{} customers until {}, {} came back",
+                grouped_i64(model.customers),
+                model.until,
+                grouped_i64(model.repeaters)
+            ),
+        )
+        .pair("log-likelihood", format!("{:.2} (tried: {})", model.log_likelihood, tried.join(", ")))
+        .pair("still a customer?", format!("by {}", model.alive_family));
+    if model.spend.is_empty() {
+        card.pair("spend", "the mean of all: too few for a model")
+    } else {
+        card.pair("spend", format!("Gamma-Gamma: {}", list(&model.spend)))
     }
-    let roles = profile
-        .roles
-        .iter()
-        .map(|role| {
-            let scope = if role.scope.is_empty() { "everywhere" } else { &role.scope };
-            vec![Cell::new(&role.role_type, Tone::Strong), scope.into(), day_of(role.since).to_string().into()]
-        })
-        .collect();
-    card = card.heading("Roles").table(&[column("role"), prose("scope"), column("since")], roles);
-    let consents = profile
-        .consents
-        .iter()
-        .map(|consent| {
-            let (answer, tone) = if consent.allowed { ("yes", Tone::Good) } else { ("no", Tone::Bad) };
-            let when = consent.decided.map(|at| day_of(at).to_string()).unwrap_or_default();
-            vec![
-                consent.purpose.as_str().into(),
-                consent.channel.as_str().into(),
-                Cell::new(answer, tone),
-                consent.reason.as_str().into(),
-                when.into(),
-            ]
-        })
-        .collect();
-    card.heading("May we?")
-        .table(&[column("purpose"), column("channel"), column("answer"), prose("why"), column("since")], consents)
 }
 
 /// Who is near.
@@ -215,72 +216,10 @@ pub fn outcome(report: &Report) -> Card {
     }
 }
 
-/// A score in points with one decimal, rounded down: `61.4`.
-fn points(micros: i64) -> String {
-    let tenths = micros.div_euclid(100_000);
-    let sign = if tenths < 0 { "-" } else { "" };
-    format!("{sign}{}.{}", tenths.abs() / 10, tenths.abs() % 10)
-}
-
-/// The difference between two scores as [`points`] shows them, with a sign.
-fn change(before: i64, after: i64) -> String {
-    let tenths = after.div_euclid(100_000) - before.div_euclid(100_000);
-    let sign = if tenths < 0 { '-' } else { '+' };
-    format!("{sign}{}.{}", tenths.abs() / 10, tenths.abs() % 10)
-}
-
-/// Points to the last digit.
-fn exact(micros: i64) -> String {
-    let sign = if micros < 0 { "-" } else { "" };
-    let abs = micros.unsigned_abs();
-    format!("{sign}{}.{:06}", abs / 1_000_000, abs % 1_000_000)
-}
-
-/// Twenty marks for a hundred points.
-fn gauge(micros: i64) -> String {
-    let full = usize::try_from((micros / 5_000_000).clamp(0, 20)).unwrap_or(0);
-    format!("[{}{}]", "#".repeat(full), ".".repeat(20 - full))
-}
-
-/// Cents as dollars: `1,234.50 USD`.
-fn money(cents: i64) -> String {
-    format!("{}.{:02} USD", grouped_i64(cents / 100), cents % 100)
-}
-
-fn grouped(n: usize) -> String {
-    grouped_i64(i64::try_from(n).unwrap_or(i64::MAX))
-}
-
-/// A number with commas between groups of three digits.
-fn grouped_i64(n: i64) -> String {
-    let digits = n.unsigned_abs().to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    if n < 0 { format!("-{text}") } else { text }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-
-    #[test]
-    fn numbers_read_well() {
-        assert_eq!(points(61_499_999), "61.4");
-        assert_eq!(exact(-1_500_000), "-1.500000");
-        assert_eq!(exact(-1), "-0.000001");
-        assert_eq!(change(67_041_112, 61_551_059), "-5.5", "as 67.0 -> 61.5 says");
-        assert_eq!(change(50_000_000, 50_000_000), "+0.0");
-        assert_eq!(grouped(6_919), "6,919");
-        assert_eq!(grouped(100), "100");
-        assert_eq!(money(123_450), "1,234.50 USD");
-        assert_eq!(gauge(50_000_000), "[##########..........]");
-    }
 
     /// A report whose every text is longer than any line.
     fn wordy() -> Report {
@@ -290,23 +229,18 @@ mod tests {
                 dialled: long(20),
                 understood: long(20),
                 outcome: long(20),
-                reasons: vec![(long(9), long(40))],
+                reasons: vec![long(40)],
                 ..Default::default()
             },
-            profile: Profile {
-                display_name: long(60),
-                party: long(30),
-                media: vec![(long(10), long(30))],
-                roles: vec![crate::demo::report::RoleHeld { role_type: long(20), scope: long(20), since: i64::MAX }],
-                consents: vec![crate::demo::report::Permission {
-                    purpose: long(20),
-                    channel: long(20),
-                    reason: long(20),
-                    decided: Some(i64::MIN),
-                    ..Default::default()
-                }],
+            model: Some(Model {
+                family: long(20),
+                parameters: vec![(long(9), f64::MAX), ("r".into(), f64::NAN)],
+                log_likelihood: f64::MIN,
+                tried: vec![(long(9), f64::MIN)],
                 ..Default::default()
-            },
+            }),
+            context_after: context::wordy(),
+            aftermath: aftermath::wordy(),
             neighbours: vec![Neighbour {
                 display_name: long(30),
                 roles: vec![long(20), "media".into()],
@@ -347,8 +281,10 @@ mod tests {
         for report in [Report::default(), wordy()] {
             let all = [
                 loaded(&report.loaded),
-                resolved(&report.resolved, &report.profile.display_name),
-                profile(&report.profile),
+                resolved(&report.resolved, &report.context_after.display_name),
+                model(report.model.as_ref()),
+                context("The agent sees", &report.context_after),
+                aftermath(&report.aftermath),
                 neighbours(&report.neighbours),
                 timeline(&report.before),
                 health("Relationship health", &report.health_before),

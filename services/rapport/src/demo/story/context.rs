@@ -1,0 +1,108 @@
+//! The answer of GetAgentContext in words.
+
+use rapport_proto::interactions::v1 as ix;
+
+use super::history::happened;
+use crate::demo::program::Program;
+use crate::demo::report::{Context, Felt, Membership, Permission, Unhappy};
+use crate::demo::{wire, words};
+
+/// The context as the report has it.
+pub(super) fn told(answer: &ix::AgentContext, program: &Program) -> Context {
+    let card = answer.card.clone().unwrap_or_default();
+    let value = answer.value.clone().unwrap_or_default();
+    let history = answer.history.as_ref().map(|section| section.interactions.as_slice()).unwrap_or_default();
+    let cases = answer.cases.as_ref().map(|section| section.cases.as_slice()).unwrap_or_default();
+    let action = answer.next_best_action.as_ref();
+    Context {
+        party: answer.party.clone(),
+        display_name: card.display_name,
+        standing: format!("{}, {}", card.kind, card.lifecycle),
+        place: format!("{}, {}", card.country_code, card.time_zone),
+        roles: card.roles.into_iter().map(|role| (role.role_type, role.scope)).collect(),
+        last: history.iter().map(happened).collect(),
+        cases: cases.iter().map(|case| (case.title.clone(), words::status(case.status()))).collect(),
+        scores: answer.scores.iter().flat_map(|section| &section.scores).map(felt).collect(),
+        alive: value.alive_probability,
+        expected_purchases: value.expected_purchases,
+        horizon_days: value.horizon_days,
+        lifetime_cents: value.lifetime_value.as_ref().map(wire::hundredths),
+        members: answer
+            .loyalty
+            .iter()
+            .flat_map(|section| &section.members)
+            .map(|member| membership(member, program))
+            .collect(),
+        consents: answer.consents.iter().flat_map(|section| &section.consents).map(permission).collect(),
+        unhappy: answer.network.iter().flat_map(|section| &section.neighbors).map(unhappy).collect(),
+        warnings: answer.warnings.iter().map(|warning| warning.text.clone()).collect(),
+        action: action.map(|next| (words::action(next.action()), next.reason.clone())).unwrap_or_default(),
+        not_fresh: not_fresh(answer),
+    }
+}
+
+fn felt(score: &ix::ContextScore) -> Felt {
+    Felt {
+        definition: score.definition.clone(),
+        value_micros: score.value_micros,
+        change_micros: score.change_micros,
+        facts: score.contribution_count,
+        reasons: score.reasons.iter().map(|reason| reason.reason.clone()).collect(),
+    }
+}
+
+fn membership(member: &ix::ContextMember, program: &Program) -> Membership {
+    let mut balances: Vec<(String, i64)> =
+        member.balances.iter().map(|held| (program.unit(&held.unit_type), held.available)).collect();
+    balances.sort();
+    let expiries = member.expiries.iter();
+    Membership {
+        tier: member.tier.clone(),
+        next: (!member.next_tier.is_empty()).then(|| (member.next_tier.clone(), member.units_to_next)),
+        balances,
+        expiries: expiries
+            .map(|soon| (program.unit(&soon.unit_type), soon.amount, wire::micros(soon.expire_time.as_ref())))
+            .collect(),
+    }
+}
+
+fn permission(consent: &ix::ContextConsent) -> Permission {
+    Permission {
+        purpose: consent.purpose.clone(),
+        channel: consent.channel.clone(),
+        allowed: consent.allowed,
+        reason: consent.reason.replace('_', " "),
+    }
+}
+
+fn unhappy(neighbor: &ix::ContextNeighbor) -> Unhappy {
+    Unhappy {
+        display_name: neighbor.display_name.clone(),
+        label: neighbor.label.clone(),
+        health_micros: neighbor.health_micros,
+        reason: neighbor.reason.clone(),
+    }
+}
+
+/// Which sections say less than they could.
+fn not_fresh(answer: &ix::AgentContext) -> Vec<(String, String, String)> {
+    let sections = [
+        ("caller", answer.caller.as_ref().and_then(|section| section.status.as_ref())),
+        ("card", answer.card.as_ref().and_then(|section| section.status.as_ref())),
+        ("history", answer.history.as_ref().and_then(|section| section.status.as_ref())),
+        ("cases", answer.cases.as_ref().and_then(|section| section.status.as_ref())),
+        ("scores", answer.scores.as_ref().and_then(|section| section.status.as_ref())),
+        ("value", answer.value.as_ref().and_then(|section| section.status.as_ref())),
+        ("loyalty", answer.loyalty.as_ref().and_then(|section| section.status.as_ref())),
+        ("consents", answer.consents.as_ref().and_then(|section| section.status.as_ref())),
+        ("network", answer.network.as_ref().and_then(|section| section.status.as_ref())),
+    ];
+    sections
+        .into_iter()
+        .filter_map(|(name, status)| {
+            let status = status?;
+            let fresh = status.state() == ix::SectionState::Fresh;
+            (!fresh).then(|| (name.to_owned(), words::section(status.state()), status.reason.clone()))
+        })
+        .collect()
+}
