@@ -6,6 +6,11 @@ use prost_reflect::MethodDescriptor;
 use rapport_proto::interactions::v1 as interactions;
 use rapport_proto::interactions::v1::case_service_client::CaseServiceClient;
 use rapport_proto::interactions::v1::interaction_service_client::InteractionServiceClient;
+use rapport_proto::interactions::v1::survey_service_client::SurveyServiceClient;
+use rapport_proto::loyalty::v1 as loyalty;
+use rapport_proto::loyalty::v1::advocacy_service_client::AdvocacyServiceClient;
+use rapport_proto::scoring::v1::FitClvModelRequest;
+use rapport_proto::scoring::v1::value_service_client::ValueServiceClient;
 use rapport_proto::stakeholders::v1 as stakeholders;
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
 use rapport_proto::stakeholders::v1::relationship_service_client::RelationshipServiceClient;
@@ -14,6 +19,7 @@ use rapport_testkit::sandbox::{Sandbox, SandboxBuilder};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
+use crate::club;
 use crate::examples::Cast;
 
 /// An administrator of tenant acme.
@@ -43,6 +49,15 @@ pub(crate) const SAYS_NOTHING: &[&str] = &[
     // Scoring does not know which parties exist: no facts, no evidence, the prior.
     "GetScores",
     "ExplainScore",
+    // Nor which of them ever ordered.
+    "GetClv",
+    "BatchGetScores",
+    "ListScoreHistory",
+    "WatchScores",
+    "GetInfluence",
+    // Filters by a party: nothing passes.
+    "ListInvitations",
+    "ListMembers",
 ];
 
 /// A well-formed name that nobody has.
@@ -75,7 +90,12 @@ impl House {
         let package = method.parent_service().package_name().to_owned();
         let service = package.split('.').nth(1).expect("rapport.<service>.v1").to_owned();
         // The feed is served by every process; the examples ask interactions for it.
-        self.sandbox.channel(if service == "events" { "interactions" } else { &service })
+        // So are operations; theirs are of scoring.
+        self.sandbox.channel(match service.as_str() {
+            "events" => "interactions",
+            "operations" => "scoring",
+            own => own,
+        })
     }
 
     fn authorised(&self, service: &str, token: &str) -> (Channel, Bearer) {
@@ -100,6 +120,16 @@ impl House {
     pub(crate) fn cases(&self, token: &str) -> CaseServiceClient<Authorised> {
         let (channel, bearer) = self.authorised("interactions", token);
         CaseServiceClient::with_interceptor(channel, bearer)
+    }
+
+    pub(crate) fn surveys(&self, token: &str) -> SurveyServiceClient<Authorised> {
+        let (channel, bearer) = self.authorised("interactions", token);
+        SurveyServiceClient::with_interceptor(channel, bearer)
+    }
+
+    pub(crate) fn advocacy(&self, token: &str) -> AdvocacyServiceClient<Authorised> {
+        let (channel, bearer) = self.authorised("loyalty", token);
+        AdvocacyServiceClient::with_interceptor(channel, bearer)
     }
 
     /// Makes a cast through the public API, with personal values that must stay with the tenant.
@@ -186,14 +216,72 @@ impl House {
             .await
             .expect("a case is opened")
             .into_inner();
+        let (survey, response) = self.survey(token, &party.name, body).await;
+        let (channel, bearer) = self.authorised("scoring", token);
+        let operation = ValueServiceClient::with_interceptor(channel, bearer)
+            .fit_clv_model(FitClvModelRequest::default())
+            .await
+            .expect("a fit is begun")
+            .into_inner();
+        let invitation = self.invitation(token, &party.name, body).await;
+        let (channel, bearer) = self.authorised("loyalty", token);
+        let club = club::make(channel, bearer, &party.name).await;
         Cast {
+            club,
+            invitation,
             role: party.roles.first().expect("the party has its role").name.clone(),
             party: party.name,
             other: other.name,
             relationship: relationship.name,
             interaction: interaction.name,
             case: case.name,
+            operation: operation.name,
+            survey,
+            response,
         }
+    }
+
+    /// A survey, and what a party answered to it.
+    async fn survey(&self, token: &str, party: &str, comment: &str) -> (String, String) {
+        let mut surveys = self.surveys(token);
+        let survey = interactions::Survey {
+            measure: interactions::SurveyMeasure::Nps.into(),
+            question: "Would you recommend us?".into(),
+            ..Default::default()
+        };
+        let survey = surveys
+            .create_survey(interactions::CreateSurveyRequest { survey: Some(survey), ..Default::default() })
+            .await
+            .expect("a survey is created")
+            .into_inner()
+            .name;
+        let response = interactions::SurveyResponse {
+            party: party.into(),
+            score: Some(9),
+            comment: comment.into(),
+            channel: Some(interactions::Channel { medium: interactions::Medium::Web.into(), online: None }),
+            occurred_time: Some(prost_types::Timestamp { seconds: 1_760_000_000, nanos: 0 }),
+            ..Default::default()
+        };
+        let request = interactions::RecordSurveyResponseRequest {
+            survey: survey.clone(),
+            response: Some(response),
+            ..Default::default()
+        };
+        let response = surveys.record_survey_response(request).await.expect("a response is recorded").into_inner().name;
+        (survey, response)
+    }
+
+    /// An invitation of a party, made or not.
+    async fn invitation(&self, token: &str, party: &str, reason: &str) -> String {
+        let request = loyalty::InviteAdvocateRequest {
+            party: party.into(),
+            channel: "email".into(),
+            purpose: "advocacy".into(),
+            reason: reason.into(),
+            ..Default::default()
+        };
+        self.advocacy(token).invite_advocate(request).await.expect("an invitation is recorded").into_inner().name
     }
 
     /// Stops everything in order.

@@ -6,6 +6,7 @@
 #![cfg(test)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod club;
 mod examples;
 mod faults;
 mod house;

@@ -65,7 +65,7 @@ fn fault_a_full_disk_refuses_writes_serves_reads_and_recovers() {
             }
         }
         assert!(refused >= 20, "vacuous: the disk never was full for the server");
-        let request = GetInteractionRequest { name: kept.name.clone() };
+        let request = GetInteractionRequest { name: kept.name.clone(), version: 0 };
         let read = client.get_interaction(request).await.expect("reads are served").into_inner();
         assert_eq!(read, kept);
 

@@ -8,6 +8,7 @@ use super::root;
 /// What each crate of ours may depend on among our crates. Dev-dependencies are free to name the test kit as well.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("rapport-types", &[]),
+    ("rapport-identity", &["rapport-types"]),
     ("rapport-expr", &["rapport-types"]),
     ("rapport-proto", &["rapport-types"]),
     ("rapport-store", &["rapport-types", "rapport-expr", "rapport-proto"]),
@@ -18,10 +19,12 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         &["rapport-types", "rapport-expr", "rapport-proto", "rapport-store", "rapport-events", "rapport-rpc"],
     ),
     ("rapport-scoring-models", &[]),
+    ("rapport-scoring-graph", &[]),
 ];
 
 const SHARED: &[&str] = &[
     "rapport-types",
+    "rapport-identity",
     "rapport-expr",
     "rapport-proto",
     "rapport-store",
@@ -70,7 +73,12 @@ fn crates_know_only_what_lies_below_them() {
         let allowed: BTreeSet<String> = match name.as_str() {
             // The binary hosts every service; the test crate and the kit look at everything.
             "rapport" | "rapport-tests" | "rapport-testkit" => continue,
-            "rapport-scoring" => SHARED.iter().copied().chain(["rapport-scoring-models"]).map(str::to_owned).collect(),
+            "rapport-scoring" => SHARED
+                .iter()
+                .copied()
+                .chain(["rapport-scoring-models", "rapport-scoring-graph"])
+                .map(str::to_owned)
+                .collect(),
             service if !MAY_KNOW.iter().any(|(known, _)| *known == service) => {
                 SHARED.iter().map(|shared| (*shared).to_owned()).collect()
             }

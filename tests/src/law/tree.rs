@@ -2,7 +2,7 @@
 
 use super::{files, read, root};
 
-const SERVICES: &[&str] = &["stakeholders", "interactions", "scoring"];
+const SERVICES: &[&str] = &["stakeholders", "interactions", "scoring", "loyalty"];
 
 const ROOMS: &[&str] = &[
     "README.md",

@@ -47,7 +47,12 @@ async fn claim(stage: &Stage, party: &str, scheme: &str, value: &str) -> Positio
 }
 
 async fn score(stage: &Stage, party: &str, as_of: prost_types::Timestamp, seen: &Positions) -> Score {
-    let request = GetScoresRequest { party: party.into(), as_of: Some(as_of), ..Default::default() };
+    let request = GetScoresRequest {
+        party: party.into(),
+        definition: "scoreDefinitions/relationship-health".into(),
+        as_of: Some(as_of),
+        ..Default::default()
+    };
     let answer = stage.scores(ACME).get_scores(at_least(request, seen)).await.expect("read");
     assert!(answer.metadata().get("rapport-stale").is_none(), "{:?}", answer.metadata());
     answer.into_inner().scores.remove(0)

@@ -61,7 +61,11 @@ async fn every_write_is_seen_by_the_next_read(stage: &Stage) {
         let seen = positions(answer.metadata());
         // In its own service at once, position or not.
         let name = answer.into_inner().name;
-        stage.interactions(ACME).get_interaction(GetInteractionRequest { name: name.clone() }).await.expect("there");
+        stage
+            .interactions(ACME)
+            .get_interaction(GetInteractionRequest { name: name.clone(), version: 0 })
+            .await
+            .expect("there");
         let timeline = GetTimelineRequest { party: party.name.clone(), ..Default::default() };
         let timeline = stage.interactions(ACME).get_timeline(at_least(timeline, &seen)).await.expect("read");
         assert_eq!(stale(timeline.metadata()), None);

@@ -170,7 +170,7 @@ async fn an_event_says_what_happened(stage: &Stage) {
     let created: PartyCreated = prost::Message::decode(data.as_slice()).expect("as its type says");
     assert_eq!((created.party.as_str(), created.kind()), (first.aggregate.as_str(), PartyKind::Individual));
     assert_eq!(first.version, 1);
-    // One interaction is an event of interactions, and moves a score, which is an event of scoring.
+    // One interaction is an event of interactions, and moves scores, each of which is an event of scoring.
     let party = stage.party(person("Evented")).await.name;
     let when = at("2026-01-05T10:00:00Z");
     let made = recorded(stage, contact("praise", by_party(&party), when)).await;
@@ -183,15 +183,15 @@ async fn an_event_says_what_happened(stage: &Stage) {
     let told: InteractionRecorded =
         prost::Message::decode(event.data.expect("data").value.as_slice()).expect("as its type says");
     assert_eq!((&told.interaction, told.kind.as_str(), &told.participants[0].party), (&made.name, "praise", &party));
-    let mut stream = subscribe(stage, ACME, all("scoring")).await.expect("subscribed");
-    let event = self::event(&mut stream).await;
-    let moved: ScoreMoved =
-        prost::Message::decode(event.data.expect("data").value.as_slice()).expect("as its type says");
-    assert_eq!(
-        (moved.score.clone(), moved.cause()),
-        (format!("{party}/scores/relationship-health"), MoveCause::Recorded)
-    );
-    assert_eq!((&moved.party, &moved.interaction), (&party, &made.name));
+    let singly = SubscribeRequest { batch_size: 1, ..all("scoring") };
+    let mut stream = subscribe(stage, ACME, singly).await.expect("subscribed");
+    for slug in ["engagement", "relationship-health"] {
+        let event = self::event(&mut stream).await;
+        let moved: ScoreMoved =
+            prost::Message::decode(event.data.expect("data").value.as_slice()).expect("as its type says");
+        assert_eq!((moved.score.clone(), moved.cause()), (format!("{party}/scores/{slug}"), MoveCause::Recorded));
+        assert_eq!((&moved.party, &moved.interaction), (&party, &made.name));
+    }
 }
 
 async fn a_reader_may_start_at_the_end(stage: &Stage) {
@@ -226,9 +226,9 @@ async fn wrong_subscriptions_are_refused(stage: &Stage) {
     };
     let status = assert_reason!(answer, Code::OutOfRange, "CURSOR_EXPIRED");
     assert_eq!(error_metadata(&status)["source"], "interactions");
-    let nowhere = subscribe(stage, ACME, all("loyalty")).await;
+    let nowhere = subscribe(stage, ACME, all("billing")).await;
     let status = assert_reason!(nowhere, Code::NotFound, "SERVICE_NOT_HOSTED");
-    assert_eq!(error_metadata(&status)["source"], "loyalty");
+    assert_eq!(error_metadata(&status)["source"], "billing");
     let elsewhere = stage.feed("interactions", ACME).subscribe(all("scoring")).await;
     match stage.sandbox.topology() {
         Topology::Processes => drop(assert_reason!(elsewhere, Code::NotFound, "SERVICE_NOT_HOSTED")),

@@ -33,7 +33,7 @@ pub(super) async fn recorded(stage: &Stage, interaction: Interaction) -> Interac
 }
 
 async fn get(stage: &Stage, name: &str) -> Interaction {
-    let request = GetInteractionRequest { name: name.to_owned() };
+    let request = GetInteractionRequest { name: name.to_owned(), version: 0 };
     stage.interactions(ACME).get_interaction(request).await.expect("it is there").into_inner()
 }
 
@@ -101,10 +101,12 @@ async fn an_interaction_comes_back_as_it_was_understood(stage: &Stage) {
         recorded(stage, Interaction { channel: offline, ..contact("visit", by_party(&party.name), now()) }).await;
     assert_eq!(made.channel, offline, "unless the caller says so");
 
-    let foreign = stage.interactions(GLOBEX).get_interaction(GetInteractionRequest { name: made.name.clone() }).await;
+    let foreign =
+        stage.interactions(GLOBEX).get_interaction(GetInteractionRequest { name: made.name.clone(), version: 0 }).await;
     let status = assert_reason!(foreign, Code::NotFound, "RESOURCE_NOT_FOUND");
     assert_eq!(error_metadata(&status)["name"], made.name);
-    let junk = stage.interactions(ACME).get_interaction(GetInteractionRequest { name: "cases/7".into() }).await;
+    let junk =
+        stage.interactions(ACME).get_interaction(GetInteractionRequest { name: "cases/7".into(), version: 0 }).await;
     refused(junk, &[("name", "MALFORMED_NAME")]);
 }
 

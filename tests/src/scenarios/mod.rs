@@ -4,22 +4,36 @@
 //! Nothing here sleeps: writes give positions (`rapport-position`), reads wait for them (`rapport-at-least`), and
 //! streams are read until they say what is awaited.
 
+mod advocacy;
+mod amend;
 mod attribution;
 mod cases;
 mod consistency;
+mod desk;
+mod desk_alone;
+mod earning;
 mod feed;
 mod identity;
+mod influence;
 mod interactions;
 mod listing;
+mod loyalty;
+mod loyalty_ledger;
 mod messages;
 mod neighbourhood;
+mod operations;
 mod parties;
 mod ports;
 mod privacy;
+pub(crate) mod purchases;
 mod relationships;
 mod restart;
 mod roles;
+mod scores;
 mod scoring;
 mod stage;
 mod streaming;
+mod survey;
 mod timeline;
+mod traces;
+mod value;

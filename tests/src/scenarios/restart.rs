@@ -170,7 +170,12 @@ async fn timeline(stage: &Stage, party: &str, seen: &Positions) -> Vec<Interacti
 }
 
 async fn score(stage: &Stage, party: &str, seen: &Positions) -> Score {
-    let request = GetScoresRequest { party: party.into(), as_of: Some(after(at(WHEN), 60)), ..Default::default() };
+    let request = GetScoresRequest {
+        party: party.into(),
+        definition: "scoreDefinitions/relationship-health".into(),
+        as_of: Some(after(at(WHEN), 60)),
+        ..Default::default()
+    };
     stage.scores(ACME).get_scores(at_least(request, seen)).await.expect("read").into_inner().scores.remove(0)
 }
 
@@ -248,8 +253,10 @@ async fn everybody_stops_in_order(stage: &mut Stage, before: &History) -> Cursor
     assert!(took < LIMIT, "with every stream open it took {took:?}");
     assert!(took >= NOTICE, "the notice was {took:?}");
     looking_on.await.expect("the readers saw what they should");
-    let gone =
-        stage.interactions(ACME).get_interaction(GetInteractionRequest { name: before.interaction.name.clone() }).await;
+    let gone = stage
+        .interactions(ACME)
+        .get_interaction(GetInteractionRequest { name: before.interaction.name.clone(), version: 0 })
+        .await;
     assert_eq!(gone.expect_err("stopped").code(), Code::Unavailable);
     match stage.sandbox.topology() {
         Topology::OneProcess => assert_eq!(status, None),

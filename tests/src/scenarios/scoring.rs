@@ -33,7 +33,10 @@ rapport_testkit::each_world! {
 }
 
 async fn get(stage: &Stage, party: &str, as_of: Option<Timestamp>, seen: &Positions) -> Score {
-    let request = at_least(GetScoresRequest { party: party.into(), as_of, ..Default::default() }, seen);
+    let request = at_least(
+        GetScoresRequest { party: party.into(), definition: HEALTH.into(), as_of, ..Default::default() },
+        seen,
+    );
     let answer = stage.scores(ACME).get_scores(request).await.expect("read");
     assert!(answer.metadata().get("rapport-stale").is_none(), "{:?}", answer.metadata());
     let mut scores = answer.into_inner().scores;
@@ -95,13 +98,25 @@ async fn without_facts_the_prior_is_the_value(stage: &Stage) {
         party: "parties/7".into(),
         definition: "x".into(),
         as_of: Some(Timestamp { seconds: 0, nanos: -1 }),
+        as_known_at: Some(Timestamp { seconds: i64::MAX, nanos: 0 }),
     };
     refused(
         scores.get_scores(junk).await,
-        &[("party", "MALFORMED_NAME"), ("definition", "MALFORMED_NAME"), ("as_of", "OUT_OF_RANGE")],
+        &[
+            ("party", "MALFORMED_NAME"),
+            ("definition", "MALFORMED_NAME"),
+            ("as_of", "OUT_OF_RANGE"),
+            ("as_known_at", "OUT_OF_RANGE"),
+        ],
     );
+    // Whoever names no definition is answered for all, in their order.
+    let all = GetScoresRequest { party: unknown("parties"), ..Default::default() };
+    let all = scores.get_scores(all).await.expect("read").into_inner().scores;
+    let told: Vec<(&str, i64)> = all.iter().map(|one| (one.definition.as_str(), one.value_micros)).collect();
+    assert_eq!(told, [("scoreDefinitions/engagement", 0), (HEALTH, PRIOR)]);
     let party = unknown("parties");
-    let other = GetScoresRequest { party: party.clone(), definition: "scoreDefinitions/luck".into(), as_of: None };
+    let other =
+        GetScoresRequest { party: party.clone(), definition: "scoreDefinitions/luck".into(), ..Default::default() };
     assert_reason!(scores.get_scores(other).await, Code::NotFound, "RESOURCE_NOT_FOUND");
     let unexplained = ExplainScoreRequest { party, line_limit: -1, ..Default::default() };
     refused(scores.explain_score(unexplained).await, &[("definition", "REQUIRED"), ("line_limit", "OUT_OF_RANGE")]);
@@ -114,7 +129,14 @@ async fn the_definition_says_how(stage: &Stage) {
         .await
         .expect("listed")
         .into_inner();
-    let [health] = listed.score_definitions.as_slice() else { panic!("{listed:?}") };
+    let [engagement, health] = listed.score_definitions.as_slice() else { panic!("{listed:?}") };
+    assert_eq!(
+        (engagement.name.as_str(), engagement.measure()),
+        ("scoreDefinitions/engagement", ScoreMeasure::Intensity)
+    );
+    assert_eq!((engagement.prior_satisfaction_micros, engagement.prior_weight_micros), (0, 4_000_000));
+    assert!(engagement.rules.iter().all(|rule| rule.default_satisfaction_micros == 1_000_000));
+    assert_eq!(health.measure(), ScoreMeasure::Satisfaction);
     assert_eq!((health.name.as_str(), health.version, health.built_in), (HEALTH, 1, true));
     assert_eq!(health.half_life, Some(prost_types::Duration { seconds: 180 * DAY, nanos: 0 }));
     assert_eq!((health.prior_satisfaction_micros, health.prior_weight_micros), (500_000, 4_000_000));
@@ -189,7 +211,12 @@ async fn each_kind_counts_as_the_definition_says(stage: &Stage) {
             "before it nothing was known"
         );
         // Another tenant knows nothing of it.
-        let foreign = GetScoresRequest { party: party.clone(), as_of: Some(when), ..Default::default() };
+        let foreign = GetScoresRequest {
+            party: party.clone(),
+            definition: HEALTH.into(),
+            as_of: Some(when),
+            ..Default::default()
+        };
         let foreign = stage.scores(GLOBEX).get_scores(foreign).await.expect("read").into_inner();
         assert_eq!(foreign.scores[0].value_micros, PRIOR);
     }
@@ -312,8 +339,13 @@ async fn explanations_sum_exactly(stage: &Stage) {
     let seen = positions(complaint.metadata());
     let complaint = complaint.into_inner();
     let explain = async |as_of: Timestamp, line_limit: i32| {
-        let request =
-            ExplainScoreRequest { party: party.clone(), definition: HEALTH.into(), as_of: Some(as_of), line_limit };
+        let request = ExplainScoreRequest {
+            party: party.clone(),
+            definition: HEALTH.into(),
+            as_of: Some(as_of),
+            line_limit,
+            as_known_at: None,
+        };
         stage.scores(ACME).explain_score(at_least(request, &seen)).await.expect("explained").into_inner()
     };
     for as_of in [when, after(when, -100 * DAY), after(when, 333 * DAY), after(when, -5_000 * DAY)] {

@@ -6,8 +6,18 @@ use std::time::Duration;
 
 use rapport_proto::events::v1::event_service_client::EventServiceClient;
 use rapport_proto::interactions::v1::case_service_client::CaseServiceClient;
+use rapport_proto::interactions::v1::desk_service_client::DeskServiceClient;
 use rapport_proto::interactions::v1::interaction_service_client::InteractionServiceClient;
+use rapport_proto::interactions::v1::survey_service_client::SurveyServiceClient;
+use rapport_proto::loyalty::v1::advocacy_service_client::AdvocacyServiceClient;
+use rapport_proto::loyalty::v1::ledger_service_client::LedgerServiceClient;
+use rapport_proto::loyalty::v1::member_service_client::MemberServiceClient;
+use rapport_proto::loyalty::v1::program_service_client::ProgramServiceClient;
+use rapport_proto::loyalty::v1::tier_service_client::TierServiceClient;
+use rapport_proto::operations::v1::operation_service_client::OperationServiceClient;
+use rapport_proto::scoring::v1::network_service_client::NetworkServiceClient;
 use rapport_proto::scoring::v1::score_service_client::ScoreServiceClient;
+use rapport_proto::scoring::v1::value_service_client::ValueServiceClient;
 use rapport_proto::stakeholders::v1 as stakeholders;
 use rapport_proto::stakeholders::v1::identity_service_client::IdentityServiceClient;
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
@@ -54,7 +64,17 @@ clients! {
     privacy: PrivacyServiceClient of "stakeholders";
     interactions: InteractionServiceClient of "interactions";
     cases: CaseServiceClient of "interactions";
+    desk: DeskServiceClient of "interactions";
+    surveys: SurveyServiceClient of "interactions";
     scores: ScoreServiceClient of "scoring";
+    values: ValueServiceClient of "scoring";
+    operations: OperationServiceClient of "scoring";
+    network: NetworkServiceClient of "scoring";
+    programs: ProgramServiceClient of "loyalty";
+    members: MemberServiceClient of "loyalty";
+    tiers: TierServiceClient of "loyalty";
+    ledger: LedgerServiceClient of "loyalty";
+    advocacy: AdvocacyServiceClient of "loyalty";
 }
 
 impl Stage {

@@ -11,14 +11,21 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::naive::Naive;
+use crate::naive_ledger::NaiveLedger;
 
 /// Who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Side {
-    /// The product.
+    /// The service that is measured, alone.
     Ours,
+    /// The product: all services in one process.
+    Suite,
     /// The same contract, stack and tables with one transaction per request.
     Naive,
+    /// The ledger, alone.
+    Ledger,
+    /// The ledger by the transaction of the textbook.
+    NaiveLedger,
 }
 
 /// Serves until the process is ended.
@@ -31,9 +38,17 @@ pub(crate) async fn serve(side: Side, data: PathBuf, url: String) {
     let options = Options::load(&Sources { file: Some(file), ..Sources::default() }).unwrap();
     let modules: Vec<Box<dyn Module>> = match side {
         Side::Ours => rapport::modules().into_iter().filter(|module| module.name() == "interactions").collect(),
+        Side::Suite => rapport::modules(),
         Side::Naive => vec![Box::new(Naive::new(&data, &url).await)],
+        Side::Ledger => rapport::modules().into_iter().filter(|module| module.name() == "loyalty").collect(),
+        Side::NaiveLedger => vec![Box::new(NaiveLedger::new(&data, &url).await)],
     };
     let running = rapport_server::start(options, modules, World::system()).await.unwrap();
+    if side == Side::NaiveLedger {
+        // The tables are there now.
+        let ledger = NaiveLedger::new(&data, &url).await;
+        NaiveLedger::seed(ledger.connection()).await;
+    }
     println!("{}", running.addr());
     std::future::pending::<()>().await;
 }

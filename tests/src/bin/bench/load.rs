@@ -23,7 +23,29 @@ pub(crate) struct Figures {
     pub(crate) count: usize,
 }
 
-/// An interaction of one of 10,000 parties.
+/// Whose interactions are recorded.
+pub(crate) const PARTIES: usize = 10_000;
+
+/// Records one interaction of each party.
+pub(crate) async fn acquaint(address: &str) {
+    let mut client = InteractionServiceClient::connect(format!("http://{address}")).await.unwrap();
+    let items: Vec<StreamItem> = (0..PARTIES)
+        .map(|n| StreamItem {
+            sequence: n as i64 + 1,
+            interaction: Some(interaction(n)),
+            request_id: Uuid::now_v7().to_string(),
+        })
+        .collect();
+    let chunks: Vec<_> =
+        items.chunks(1000).map(|items| StreamInteractionsRequest { items: items.to_vec(), receipts: false }).collect();
+    let requests = tokio_stream::iter(chunks);
+    let mut answers = client.stream_interactions(requests).await.expect("the stream opens").into_inner();
+    while let Some(answer) = answers.message().await.expect("the stream flows") {
+        assert!(answer.errors.is_empty(), "{:?}", answer.errors);
+    }
+}
+
+/// An interaction of one of the parties.
 pub(crate) fn interaction(n: usize) -> Interaction {
     Interaction {
         kind: "inquiry".into(),
@@ -32,7 +54,7 @@ pub(crate) fn interaction(n: usize) -> Interaction {
         participants: vec![Participant {
             party: format!(
                 "parties/{}",
-                Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + (n % 10_000) as u128)
+                Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + (n % PARTIES) as u128)
             ),
             function: Function::Initiator.into(),
             role_type: "customer".into(),

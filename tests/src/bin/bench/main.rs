@@ -1,15 +1,19 @@
 //! The benchmark: figures as ratios beside baselines of the same run. It is no test and passes nothing.
 //!
-//! `cargo run --release -p rapport-tests --bin bench -- [write|stream|start|all] [--store sqlite|postgres|both]
+//! `cargo run --release -p rapport-tests --bin bench -- [write|stream|fresh|fit|start|all] [--store sqlite|postgres|both]
 //! [--in-flight 1,16,64,256] [--seconds 3] [--rounds 3] [--postgres URL]`
 //!
 //! Each side runs in a process of its own (this program again), so that its CPU can be told from the load's. Pairs run
 //! in alternated rounds and medians are printed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
+mod fit;
+mod fresh;
 mod host;
+mod ledger;
 mod load;
 mod naive;
+mod naive_ledger;
 mod raw;
 mod start;
 mod write;
@@ -47,6 +51,12 @@ enum What {
     Write,
     /// StreamInteractions against raw 1000-row INSERT.
     Stream,
+    /// How soon an interaction is seen in scores and contexts.
+    Fresh,
+    /// Fitting models of lifetime value to a million customers.
+    Fit,
+    /// Postings against the transaction of the textbook.
+    Ledger,
     /// Time to the first RPC, size of the binary, idle memory.
     Start,
     /// Everything.
@@ -89,6 +99,12 @@ fn main() {
         if matches!(what, What::Start | What::All) {
             start::measure().await;
         }
+        if matches!(what, What::Fit | What::All) {
+            fit::measure(plan.rounds);
+        }
+        if matches!(what, What::Fit) {
+            return;
+        }
         for store in [Stores::Sqlite, Stores::Postgres] {
             if arguments.store != Stores::Both && arguments.store != store {
                 continue;
@@ -106,6 +122,12 @@ fn main() {
             }
             if matches!(what, What::Stream | What::All) {
                 write::stream(&plan, admin.as_deref()).await;
+            }
+            if matches!(what, What::Ledger | What::All) {
+                ledger::measure(&plan, admin.as_deref()).await;
+            }
+            if matches!(what, What::Fresh | What::All) {
+                fresh::measure(&plan, admin.as_deref()).await;
             }
         }
     });

@@ -9,7 +9,7 @@ use rapport_proto::interactions::v1 as pb;
 use rapport_proto::interactions::v1::interaction_service_server::{InteractionService, InteractionServiceServer};
 use rapport_server::{Context, Module, Section, Services};
 use rapport_store::sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, TransactionTrait as _, Value,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, TransactionTrait as _, Value,
 };
 use rapport_store::{Migrations, Sql};
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -28,23 +28,56 @@ impl Naive {
 
     /// Connects to where the tables will be: a file as durable as ours with one writer, or a pool of sessions.
     pub(crate) async fn new(data: &Path, url: &str) -> Naive {
-        let database = if url == "sqlite" {
-            let file = data.join("interactions.db");
-            let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", file.display()));
-            options.max_connections(1).sqlx_logging(false).acquire_timeout(Duration::from_secs(30));
-            let database = Database::connect(options).await.unwrap();
-            for pragma in ["journal_mode = WAL", "synchronous = FULL", "busy_timeout = 10000"] {
-                database.execute_unprepared(&format!("PRAGMA {pragma}")).await.unwrap();
-            }
-            database
-        } else {
-            let mut options = ConnectOptions::new(url);
-            options.max_connections(32).sqlx_logging(false).acquire_timeout(Duration::from_secs(30));
-            options.set_schema_search_path("interactions");
-            Database::connect(options).await.unwrap()
-        };
-        Naive { database }
+        Naive { database: connect(data, url, "interactions").await }
     }
+}
+
+/// Connects to where a service's tables will be: a file as durable as ours with one writer, or a pool of sessions.
+pub(crate) async fn connect(data: &Path, url: &str, service: &str) -> DatabaseConnection {
+    if url == "sqlite" {
+        let file = data.join(format!("{service}.db"));
+        let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", file.display()));
+        options.max_connections(1).sqlx_logging(false).acquire_timeout(Duration::from_secs(30));
+        let database = Database::connect(options).await.unwrap();
+        for pragma in ["journal_mode = WAL", "synchronous = FULL", "busy_timeout = 10000"] {
+            database.execute_unprepared(&format!("PRAGMA {pragma}")).await.unwrap();
+        }
+        return database;
+    }
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(32).sqlx_logging(false).acquire_timeout(Duration::from_secs(30));
+    options.set_schema_search_path(service);
+    Database::connect(options).await.unwrap()
+}
+
+/// Notes that a request was answered.
+pub(crate) async fn note(
+    tx: &impl ConnectionTrait,
+    request_id: Uuid,
+    subject: Uuid,
+    now: i64,
+) -> Result<(), rapport_store::sea_orm::DbErr> {
+    Sql::new(
+        tx,
+        "INSERT INTO idempotency (tenant, request_id, asker, fingerprint, subject, reply, created_at) VALUES (",
+    )
+    .bind("local")
+    .text(", ")
+    .bind(request_id)
+    .text(", ")
+    .bind(7_i64)
+    .text(", ")
+    .bind(vec![0_u8; 32])
+    .text(", ")
+    .bind(subject)
+    .text(", ")
+    .bind(vec![0_u8; 120])
+    .text(", ")
+    .bind(now)
+    .text(")")
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 impl Module for Naive {
@@ -86,10 +119,26 @@ impl Api {
         let occurred = interaction.occurred_time.map_or(0, |time| time.seconds * 1_000_000);
         let tx = self.database.begin().await?;
         let reply = prost::Message::encode_to_vec(&interaction);
-        Sql::new(&tx, "INSERT INTO idempotency (tenant, principal, method, request_id, fingerprint, subject, reply, created_at) VALUES (")
-            .bind("local").text(", ").bind("users/local").text(", ").bind("RecordInteraction").text(", ").bind(request_id)
-            .text(", ").bind(vec![0_u8; 32]).text(", ").bind(origin).text(", ").bind(reply.clone()).text(", ").bind(occurred)
-            .text(")").execute(&tx).await?;
+        Sql::new(
+            &tx,
+            "INSERT INTO idempotency (tenant, request_id, asker, fingerprint, subject, reply, created_at) VALUES (",
+        )
+        .bind("local")
+        .text(", ")
+        .bind(request_id)
+        .text(", ")
+        .bind(7_i64)
+        .text(", ")
+        .bind(vec![0_u8; 32])
+        .text(", ")
+        .bind(origin)
+        .text(", ")
+        .bind(reply.clone())
+        .text(", ")
+        .bind(occurred)
+        .text(")")
+        .execute(&tx)
+        .await?;
         Sql::new(&tx, "INSERT INTO interaction (tenant, id, version, kind, medium, online, direction, occurred_at, recorded_at, subject, detail, sealed) VALUES (")
             .bind("local").text(", ").bind(id).text(", 1, ").bind(interaction.kind.clone()).text(", ").bind(Value::SmallInt(Some(1)))
             .text(", ").bind(false).text(", ").bind(Value::SmallInt(Some(1))).text(", ").bind(occurred).text(", ").bind(occurred)
@@ -160,6 +209,14 @@ impl InteractionService for Api {
         &self,
         _: Request<Streaming<pb::StreamInteractionsRequest>>,
     ) -> Reply<Self::StreamInteractionsStream> {
+        absent()
+    }
+
+    async fn amend_interaction(&self, _: Request<pb::AmendInteractionRequest>) -> Reply<pb::Interaction> {
+        absent()
+    }
+
+    async fn retract_interaction(&self, _: Request<pb::RetractInteractionRequest>) -> Reply<pb::Interaction> {
         absent()
     }
 

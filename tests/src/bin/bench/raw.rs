@@ -35,16 +35,21 @@ pub(crate) async fn insert(database: &DatabaseConnection, writers: usize, length
     Figures { rate: rows as f64 / took.as_secs_f64(), p50: took, p99: took, count: rows }
 }
 
+/// So many rows.
+pub(crate) async fn fill(database: &DatabaseConnection, rows: usize) {
+    for _ in 0..rows.div_ceil(ROWS) {
+        chunk(database).await;
+    }
+}
+
 async fn chunk(database: &DatabaseConnection) {
     let text = |text: &str| Value::String(Some(text.to_owned()));
     let bytes = |length: usize| Value::Bytes(Some(vec![7; length]));
     let small = |number: i16| Value::SmallInt(Some(number));
     let big = |number: i64| Value::BigInt(Some(number));
     let id = |id: Uuid| Value::Uuid(Some(id));
-    let mut idempotency = Rows::new(
-        "idempotency",
-        &["tenant", "principal", "method", "request_id", "fingerprint", "subject", "reply", "created_at"],
-    );
+    let mut idempotency =
+        Rows::new("idempotency", &["tenant", "request_id", "asker", "fingerprint", "subject", "reply", "created_at"]);
     let mut interaction = Rows::new(
         "interaction",
         &[
@@ -73,16 +78,7 @@ async fn chunk(database: &DatabaseConnection) {
     let feed = i64::from_be_bytes(Uuid::new_v4().as_bytes()[..8].try_into().unwrap()) >> 1;
     for row in 0..ROWS {
         let (own, origin, occurred) = (Uuid::now_v7(), Uuid::from_u128(row as u128), big(row as i64));
-        idempotency.push([
-            text("local"),
-            text("users/local"),
-            text("StreamInteractions"),
-            id(Uuid::now_v7()),
-            bytes(32),
-            id(origin),
-            bytes(120),
-            big(0),
-        ]);
+        idempotency.push([text("local"), id(Uuid::now_v7()), big(7), bytes(32), id(origin), bytes(120), big(0)]);
         interaction.push([
             text("local"),
             id(own),

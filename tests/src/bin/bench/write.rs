@@ -7,14 +7,16 @@ use crate::host::{Host, Side};
 use crate::naive::Naive;
 use crate::{Plan, load, median, raw};
 
-async fn place(admin: Option<&str>) -> StorePlace {
+/// An empty place for a side.
+pub(crate) async fn place(admin: Option<&str>) -> StorePlace {
     match admin {
         Some(url) => StorePlace::in_database(TestDatabase::create_on(url).await),
         None => StorePlace::sqlite(),
     }
 }
 
-fn store(admin: Option<&str>) -> &'static str {
+/// What the back end is called.
+pub(crate) fn store(admin: Option<&str>) -> &'static str {
     if admin.is_some() { "PostgreSQL" } else { "SQLite" }
 }
 
@@ -27,6 +29,11 @@ pub(crate) async fn unary(plan: &Plan, admin: Option<&str>) {
     );
     let ours = Host::start(Side::Ours, place(admin).await).await;
     let naive = Host::start(Side::Naive, place(admin).await).await;
+    // Every party has had an interaction before: the first one makes its key, a row that the baseline does not have.
+    load::acquaint(&ours.address).await;
+    let database = Naive::new(&naive.place.data().join("all"), naive.place.url()).await;
+    raw::fill(database.connection(), load::PARTIES).await;
+    drop(database);
     for &in_flight in &plan.in_flight {
         let mut rates: [Vec<f64>; 2] = Default::default();
         let mut cpu: [Vec<f64>; 2] = Default::default();

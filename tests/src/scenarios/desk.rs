@@ -1,0 +1,388 @@
+//! The agent's desk: who calls, what an agent should know of them in one answer, and what the call became.
+
+use futures::future::join_all;
+use rapport_proto::interactions::v1::get_agent_context_request::About;
+use rapport_proto::interactions::v1::*;
+use rapport_proto::stakeholders::v1 as stakeholders;
+use rapport_testkit::asserts::{at_least, positions};
+use rapport_testkit::sandbox::SandboxBuilder;
+use rapport_testkit::{Code, assert_reason};
+use stakeholders::{Consent, ConsentState, EndRelationshipRequest, IdentifierStrength, RecordConsentRequest};
+
+use super::messages::{after, at, by_party, contact, identifier, now, person, phone, record, role};
+use super::relationships::{made, tie};
+use super::stage::{ACME, AGENT, GLOBEX, NOBODY, Positions, READER, Stage, refused, unknown};
+
+rapport_testkit::each_world! {
+    modules = rapport::modules;
+
+    async fn a_caller_is_known_and_everything_worth_knowing_is_told(sandbox: SandboxBuilder) {
+        let stage = Stage::open(sandbox).await;
+        a_number_leads_to_its_party(&stage).await;
+        an_unknown_number_is_given_back_and_nobody_is_made(&stage).await;
+        several_candidates_are_ranked_and_the_agent_chooses(&stage).await;
+        a_complaint_is_recorded_and_shows(&stage).await;
+        an_end_before_its_beginning_finds_its_party(&stage).await;
+        consents_show_as_they_stand(&stage).await;
+        an_unhappy_neighbour_shows_while_the_tie_holds(&stage).await;
+        a_call_told_ten_times_at_once_is_one(&stage).await;
+        who_may_not_read_is_told_so(&stage).await;
+        stage.close().await;
+    }
+}
+
+fn caller(call_id: &str, number: &str) -> Call {
+    Call {
+        call_id: call_id.into(),
+        direction: Direction::Inbound.into(),
+        identifier_used: Some(Identifier { scheme: "tel".into(), value: number.into() }),
+        dialled_number: "+12025550100".into(),
+        agent: "users/abe".into(),
+        started_time: Some(now()),
+        ..Default::default()
+    }
+}
+
+/// A call begins; who it is may be asked for long, as the machine may be slow.
+pub(crate) async fn begin(stage: &Stage, call: Call) -> Call {
+    let request = BeginCallRequest { call: Some(call), budget_ms: 5_000, ..Default::default() };
+    stage.desk(AGENT).begin_call(request).await.expect("a call begins").into_inner()
+}
+
+async fn end(stage: &Stage, request: EndCallRequest) -> (Call, Positions) {
+    let answer = stage.desk(AGENT).end_call(request).await.expect("a call ends");
+    let seen = positions(answer.metadata());
+    (answer.into_inner(), seen)
+}
+
+fn handled(call_id: &str) -> EndCallRequest {
+    EndCallRequest {
+        call: Some(Call { call_id: call_id.into(), ..Default::default() }),
+        disposition: CallDisposition::Handled.into(),
+        ..Default::default()
+    }
+}
+
+pub(crate) async fn context_of(stage: &Stage, about: About, seen: &Positions) -> AgentContext {
+    let request = GetAgentContextRequest { about: Some(about), budget_ms: 5_000, ..Default::default() };
+    let answer = stage.desk(AGENT).get_agent_context(at_least(request, seen)).await.expect("a context");
+    assert!(answer.metadata().get("rapport-stale").is_none(), "{:?}", answer.metadata());
+    answer.into_inner()
+}
+
+fn party(name: &str) -> About {
+    About::Party(name.to_owned())
+}
+
+#[track_caller]
+fn state(status: &Option<SectionStatus>) -> SectionState {
+    status.as_ref().expect("every section has a status").state()
+}
+
+fn resolution(call: &Call) -> &CallResolution {
+    call.resolution.as_ref().expect("a call says who it is")
+}
+
+async fn a_number_leads_to_its_party(stage: &Stage) {
+    let card = stakeholders::Party {
+        contact_media: vec![phone("+12025550201")],
+        roles: vec![role("customer"), role("supplier")],
+        language_code: "pt-BR".into(),
+        ..person("Known Caller")
+    };
+    let (known, seen) = stage.party_at(card).await;
+    // Whether the own index has heard of it or the stakeholders service is asked: the same party.
+    let call = begin(stage, caller("known-1", "+1 (202) 555-0201")).await;
+    assert_eq!(resolution(&call).r#match(), CallMatch::Resolved, "{call:?}");
+    assert_eq!(resolution(&call).party, known.name);
+    let context = context_of(stage, About::Call(call.name.clone()), &seen).await;
+    assert_eq!((context.call.as_str(), context.party.as_str()), (call.name.as_str(), known.name.as_str()));
+    let card = context.card.expect("a card");
+    assert_eq!(state(&card.status), SectionState::Fresh);
+    assert_eq!((card.display_name.as_str(), card.kind.as_str()), ("Known Caller", "individual"));
+    let mut roles: Vec<&str> = card.roles.iter().map(|role| role.role_type.as_str()).collect();
+    roles.sort_unstable();
+    assert_eq!((roles, card.language_code.as_str()), (vec!["customer", "supplier"], "pt-BR"));
+    assert!(card.status.expect("a status").position >= seen["stakeholders"]);
+    let again = resolution(&begin(stage, caller("known-2", "+12025550201")).await).clone();
+    assert_eq!(again.candidates[0].display_name, "Known Caller");
+    assert!(!again.candidates[0].reasons.is_empty());
+    // In national form the country says how it is read.
+    let national = Call { country_code: "us".into(), ..caller("known-3", "(202) 555-0201") };
+    assert_eq!(resolution(&begin(stage, national).await).party, known.name);
+    let by_number = About::Identifier(Identifier { scheme: "tel".into(), value: "+12025550201".into() });
+    assert_eq!(context_of(stage, by_number, &seen).await.party, known.name);
+}
+
+async fn count_parties(stage: &Stage) -> usize {
+    let request = stakeholders::ListPartiesRequest { page_size: 500, ..Default::default() };
+    stage.parties(ACME).list_parties(request).await.expect("listed").into_inner().parties.len()
+}
+
+async fn an_unknown_number_is_given_back_and_nobody_is_made(stage: &Stage) {
+    let before = count_parties(stage).await;
+    let call = begin(stage, caller("unknown-1", "+1 202 555 0202")).await;
+    assert_eq!((resolution(&call).r#match(), resolution(&call).party.as_str()), (CallMatch::Unknown, ""));
+    assert_eq!(call.identifier_used.as_ref().expect("the number back").value, "+12025550202");
+    let withheld = begin(stage, caller("unknown-2", "anonymous")).await;
+    assert_eq!(resolution(&withheld).r#match(), CallMatch::Withheld);
+    let absent = begin(stage, Call { identifier_used: None, ..caller("unknown-3", "") }).await;
+    assert_eq!((resolution(&absent).r#match(), absent.identifier_used), (CallMatch::Withheld, None));
+    let context = context_of(stage, About::Call(call.name.clone()), &Positions::new()).await;
+    assert_eq!((context.party.as_str(), state(&context.card.expect("a card").status)), ("", SectionState::Missing));
+    let action = context.next_best_action.expect("something to do");
+    assert_eq!(action.action(), ActionKind::Identify);
+    assert_eq!(action.candidates.len(), 10, "everything that was considered is told");
+    let (ended, _) = end(stage, handled("unknown-1")).await;
+    let (alone, _) = end(stage, handled("unknown-2")).await;
+    assert_eq!(count_parties(stage).await, before, "no call makes a party");
+    // Whoever claims the number later gets the call; a withheld one is nobody's.
+    let (later, seen) =
+        stage.party_at(stakeholders::Party { contact_media: vec![phone("+12025550202")], ..person("Later") }).await;
+    let context = context_of(stage, About::Call(call.name), &seen).await;
+    assert_eq!(context.party, later.name);
+    let history = context.history.expect("a history");
+    assert_eq!(history.interactions.iter().map(|one| &one.name).collect::<Vec<_>>(), [&ended.interaction]);
+    assert_eq!(context_of(stage, About::Call(alone.name), &seen).await.party, "");
+}
+
+async fn several_candidates_are_ranked_and_the_agent_chooses(stage: &Stage) {
+    let shared = "+12025550203";
+    let strong = stakeholders::Party {
+        identifiers: vec![identifier("tel", shared, IdentifierStrength::Strong)],
+        ..person("Strong Holder")
+    };
+    let strong = stage.party(strong).await;
+    let reached = stakeholders::Party { contact_media: vec![phone(shared)], ..person("Reached There") };
+    let (reached, seen) = stage.party_at(reached).await;
+    // The own index has to have heard of both, or it knows of one alone.
+    context_of(stage, party(&strong.name), &seen).await;
+    let call = begin(stage, caller("shared-1", shared)).await;
+    let found = resolution(&call);
+    assert_eq!((found.r#match(), found.party.as_str()), (CallMatch::Candidates, ""), "{found:?}");
+    let order: Vec<&str> = found.candidates.iter().map(|one| one.party.as_str()).collect();
+    assert_eq!(order, [strong.name.as_str(), reached.name.as_str()]);
+    assert!(found.candidates[0].confidence > found.candidates[1].confidence);
+    assert_eq!(found.candidates[1].display_name, "Reached There");
+    assert!(found.candidates.iter().all(|one| !one.reasons.is_empty()));
+    let context = context_of(stage, About::Call(call.name.clone()), &seen).await;
+    assert_eq!(context.next_best_action.expect("an action").action(), ActionKind::Identify);
+    let kinds: Vec<WarningKind> = context.warnings.iter().map(ContextWarning::kind).collect();
+    assert!(kinds.contains(&WarningKind::SeveralCandidates), "{kinds:?}");
+    let (ended, seen) = end(stage, EndCallRequest { party: reached.name.clone(), ..handled("shared-1") }).await;
+    assert_eq!(resolution(&ended).party, reached.name);
+    let chosen = context_of(stage, party(&reached.name), &seen).await.history.expect("a history");
+    assert_eq!(chosen.interactions.len(), 1);
+    let other = context_of(stage, party(&strong.name), &seen).await.history.expect("a history");
+    assert!(other.interactions.is_empty());
+}
+
+fn health(context: &AgentContext) -> &ContextScore {
+    let section = context.scores.as_ref().expect("scores");
+    assert_eq!(state(&section.status), SectionState::Fresh, "{section:?}");
+    let found = section.scores.iter().find(|score| score.definition == "scoreDefinitions/relationship-health");
+    found.expect("relationship health")
+}
+
+async fn a_complaint_is_recorded_and_shows(stage: &Stage) {
+    let customer = stakeholders::Party { contact_media: vec![phone("+12025550204")], ..person("Complainer") };
+    let (customer, created) = stage.party_at(customer).await;
+    let mut seen = created;
+    for days in [40, 20, 10] {
+        let order = record(contact("order", by_party(&customer.name), after(now(), -days * 86_400)));
+        seen.extend(positions(stage.interactions(ACME).record_interaction(order).await.expect("recorded").metadata()));
+    }
+    let before = context_of(stage, party(&customer.name), &seen).await;
+    let high = health(&before).value_micros;
+    assert!(high > 50_000_000, "{high}");
+    assert_eq!(before.history.as_ref().expect("a history").interactions.len(), 3);
+    assert_eq!(before.cases.as_ref().expect("cases").cases.len(), 0);
+
+    let call = begin(stage, caller("complaint-1", "+12025550204")).await;
+    let request = EndCallRequest {
+        disposition: CallDisposition::Complaint.into(),
+        subject_line: "late again".into(),
+        wrap_up: "It came a week late.\nAgain.".into(),
+        valence: Some(Valence { value: -0.9, method: ValenceMethod::Agent.into(), confidence: None }),
+        effort: Some(6),
+        topics: vec!["delivery".into()],
+        role_type: "customer".into(),
+        open_case: Some(CallCase {
+            r#type: "complaint".into(),
+            title: "late delivery".into(),
+            priority: CasePriority::High.into(),
+            ..Default::default()
+        }),
+        ..handled("complaint-1")
+    };
+    let (ended, seen) = end(stage, request.clone()).await;
+    assert_eq!((ended.name.as_str(), ended.state()), (call.name.as_str(), CallState::Ended));
+    let after_it = context_of(stage, About::Call(call.name.clone()), &seen).await;
+    assert_eq!(after_it.party, customer.name);
+    let newest = &after_it.history.as_ref().expect("a history").interactions[0];
+    assert_eq!((newest.name.as_str(), newest.kind.as_str()), (ended.interaction.as_str(), "complaint"));
+    assert_eq!((newest.subject_line.as_str(), newest.body.as_str()), ("late again", ""), "bodies are left out");
+    let whole = GetInteractionRequest { name: ended.interaction.clone(), ..Default::default() };
+    let whole = stage.interactions(ACME).get_interaction(whole).await.expect("there").into_inner();
+    assert_eq!(whole.body, "It came a week late.\nAgain.");
+    let case = &after_it.cases.as_ref().expect("cases").cases[0];
+    assert_eq!((case.name.as_str(), &case.interactions), (ended.case.as_str(), &vec![ended.interaction.clone()]));
+    let low = health(&after_it);
+    assert!(low.value_micros < high, "{} is not less than {high}", low.value_micros);
+    assert!(low.change_micros.is_some() && !low.reasons.is_empty(), "{low:?}");
+    assert_eq!(after_it.next_best_action.expect("an action").action(), ActionKind::SolveComplaint);
+    // Told again, with other words: the answer of the first time, and nothing more.
+    let (again, _) = end(stage, EndCallRequest { wrap_up: "other words".into(), ..request }).await;
+    assert_eq!(again, ended);
+    assert_eq!(context_of(stage, party(&customer.name), &seen).await.history.expect("a history").interactions.len(), 4);
+}
+
+async fn an_end_before_its_beginning_finds_its_party(stage: &Stage) {
+    let number = "+12025550205";
+    let early = stakeholders::Party { contact_media: vec![phone(number)], ..person("Early Ender") };
+    let (early, seen) = stage.party_at(early).await;
+    let (ended, _) = end(stage, handled("early-1")).await;
+    assert_eq!(resolution(&ended).party, "");
+    let nothing = context_of(stage, party(&early.name), &seen).await;
+    assert!(nothing.history.expect("a history").interactions.is_empty());
+    let begun = begin(stage, caller("early-1", number)).await;
+    assert_eq!((begun.name.as_str(), begun.interaction.as_str()), (ended.name.as_str(), ended.interaction.as_str()));
+    assert_eq!((resolution(&begun).party.as_str(), begun.state()), (early.name.as_str(), CallState::Ended));
+    let found = context_of(stage, party(&early.name), &seen).await.history.expect("a history");
+    assert_eq!(found.interactions.iter().map(|one| &one.name).collect::<Vec<_>>(), [&ended.interaction]);
+    begin(stage, caller("early-1", number)).await;
+    assert_eq!(context_of(stage, party(&early.name), &seen).await.history.expect("a history").interactions.len(), 1);
+}
+
+async fn consent(stage: &Stage, party: &str, purpose: &str, state: ConsentState) -> Positions {
+    let consent = Consent {
+        party: party.into(),
+        purpose: purpose.into(),
+        channel: "phone".into(),
+        state: state.into(),
+        ..Default::default()
+    };
+    let request = RecordConsentRequest { consent: Some(consent), ..Default::default() };
+    positions(stage.privacy(ACME).record_consent(request).await.expect("recorded").metadata())
+}
+
+async fn consents_show_as_they_stand(stage: &Stage) {
+    let (asked, seen) = stage.party_at(person("Asked")).await;
+    let shown = async |seen: &Positions| -> Vec<(String, bool, String)> {
+        let section = context_of(stage, party(&asked.name), seen).await.consents.expect("consents");
+        assert_eq!(state(&section.status), SectionState::Fresh);
+        section.consents.into_iter().map(|one| (one.purpose, one.allowed, one.reason)).collect()
+    };
+    let of = |purpose: &str, allowed: bool, reason: &str| (purpose.to_owned(), allowed, reason.to_owned());
+    let none: Vec<_> =
+        ["service", "marketing", "survey", "reference"].iter().map(|one| of(one, false, "no_consent")).collect();
+    assert_eq!(shown(&seen).await, none);
+    let seen = consent(stage, &asked.name, "marketing", ConsentState::Granted).await;
+    assert_eq!(shown(&seen).await[1], of("marketing", true, "granted"));
+    let seen = consent(stage, &asked.name, "marketing", ConsentState::Withdrawn).await;
+    assert_eq!(shown(&seen).await[1], of("marketing", false, "withdrawn"));
+    let seen = consent(stage, &asked.name, "service", ConsentState::Withdrawn).await;
+    let context = context_of(stage, party(&asked.name), &seen).await;
+    let kinds: Vec<WarningKind> = context.warnings.iter().map(ContextWarning::kind).collect();
+    assert!(kinds.contains(&WarningKind::NoServiceConsent), "{kinds:?}");
+}
+
+async fn an_unhappy_neighbour_shows_while_the_tie_holds(stage: &Stage) {
+    let (middle, _) = stage.party_at(person("Middle")).await;
+    let unhappy = stage.party(person("Unhappy Neighbour")).await;
+    let glad = stage.party(person("Glad Neighbour")).await;
+    let bond = made(stage, tie("knows", &middle, &unhappy)).await;
+    made(stage, tie("knows", &middle, &glad)).await;
+    let neighbours = async |seen: &Positions| -> NetworkSection {
+        let section = context_of(stage, party(&middle.name), seen).await.network.expect("a network");
+        assert_eq!(state(&section.status), SectionState::Fresh, "{section:?}");
+        section
+    };
+    let quiet = neighbours(&Positions::new()).await;
+    assert_eq!((quiet.looked_at, quiet.neighbors.len()), (2, 0));
+    let praise = record(Interaction {
+        valence: Some(Valence { value: 1.0, method: ValenceMethod::Stated.into(), confidence: None }),
+        ..contact("praise", by_party(&glad.name), now())
+    });
+    stage.interactions(ACME).record_interaction(praise).await.expect("recorded");
+    let mut seen = Positions::new();
+    for days in 1..=4 {
+        let complaint = record(Interaction {
+            valence: Some(Valence { value: -1.0, method: ValenceMethod::Stated.into(), confidence: None }),
+            ..contact("complaint", by_party(&unhappy.name), after(now(), -days * 86_400))
+        });
+        seen = positions(stage.interactions(ACME).record_interaction(complaint).await.expect("recorded").metadata());
+    }
+    let found = neighbours(&seen).await;
+    assert_eq!(found.neighbors.len(), 1, "{found:?}");
+    let one = &found.neighbors[0];
+    assert_eq!((one.party.as_str(), one.display_name.as_str()), (unhappy.name.as_str(), "Unhappy Neighbour"));
+    assert!(one.health_micros.expect("it rests on facts") < 40_000_000 && one.open_complaints == 0, "{one:?}");
+    assert_eq!(one.relationship_type, "knows");
+    let open = OpenCaseRequest {
+        case: Some(Case {
+            party: unhappy.name.clone(),
+            r#type: "complaint".into(),
+            title: "all of it".into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let case = stage.cases(ACME).open_case(open).await.expect("opened").into_inner();
+    assert_eq!(neighbours(&seen).await.neighbors[0].open_complaints, 1);
+    let solved = TransitionCaseRequest { name: case.name, status: CaseStatus::Resolved.into(), ..Default::default() };
+    stage.cases(ACME).transition_case(solved).await.expect("resolved");
+    assert_eq!(neighbours(&seen).await.neighbors[0].open_complaints, 0);
+    let action = context_of(stage, party(&middle.name), &seen).await.next_best_action.expect("an action");
+    assert_eq!(action.action(), ActionKind::AskAboutNeighbor, "{}", action.reason);
+    // Take the tie away, and the neighbour is nobody's concern here.
+    let request = EndRelationshipRequest { name: bond.name, ..Default::default() };
+    let ended = stage.relationships(ACME).end_relationship(request).await.expect("ended");
+    let gone = neighbours(&positions(ended.metadata())).await;
+    assert_eq!((gone.looked_at, gone.neighbors.len()), (1, 0), "{gone:?}");
+}
+
+async fn a_call_told_ten_times_at_once_is_one(stage: &Stage) {
+    let number = "+12025550206";
+    let busy = stakeholders::Party { contact_media: vec![phone(number)], ..person("Busy Line") };
+    let (busy, seen) = stage.party_at(busy).await;
+    let begins = (0..10).map(|_| begin(stage, caller("busy-1", number)));
+    let ends =
+        (0..10).map(|_| end(stage, EndCallRequest { call: Some(caller("busy-1", number)), ..handled("busy-1") }));
+    let (begun, ended) = futures::future::join(join_all(begins), join_all(ends)).await;
+    let first = &ended[0].0;
+    assert!(begun.iter().all(|call| call.name == first.name));
+    assert!(ended.iter().all(|(call, _)| call.interaction == first.interaction && !call.interaction.is_empty()));
+    let history = context_of(stage, party(&busy.name), &seen).await.history.expect("a history");
+    assert_eq!(history.interactions.iter().map(|one| &one.name).collect::<Vec<_>>(), [&first.interaction]);
+    let leg = Call { leg: "2".into(), ..caller("busy-1", number) };
+    let leg = EndCallRequest { call: Some(leg), ..handled("busy-1") };
+    assert_ne!(end(stage, leg).await.0.interaction, first.interaction, "another leg is another call");
+}
+
+async fn who_may_not_read_is_told_so(stage: &Stage) {
+    let (known, _) = stage.party_at(person("Private")).await;
+    let call = begin(stage, caller("private-1", "+12025550207")).await;
+    let about = |about: About| GetAgentContextRequest { about: Some(about), budget_ms: 5_000, ..Default::default() };
+    for foreign in [About::Call(call.name.clone()), party(&known.name), party(&unknown("parties"))] {
+        let answer = stage.desk(GLOBEX).get_agent_context(about(foreign)).await;
+        assert_reason!(answer, Code::NotFound, "RESOURCE_NOT_FOUND");
+    }
+    let denied = stage.desk(NOBODY).get_agent_context(about(party(&known.name))).await;
+    assert_reason!(denied, Code::PermissionDenied, "PERMISSION_DENIED");
+    let denied = stage
+        .desk(READER)
+        .begin_call(BeginCallRequest { call: Some(caller("private-2", "+12025550207")), ..Default::default() })
+        .await;
+    assert_reason!(denied, Code::PermissionDenied, "PERMISSION_DENIED");
+    let late = GetAgentContextRequest { budget_ms: 5_001, ..about(party(&known.name)) };
+    refused(stage.desk(ACME).get_agent_context(late).await, &[("budget_ms", "OUT_OF_RANGE")]);
+    // The same identifier is another caller in another tenant.
+    let request = BeginCallRequest { call: Some(caller("private-1", "+12025550201")), ..Default::default() };
+    let foreign = stage.desk(GLOBEX).begin_call(request).await.expect("a call begins").into_inner();
+    assert_ne!(foreign.name, call.name);
+    assert_eq!(resolution(&foreign).party, "");
+    let moment = at("2026-01-05T10:00:00Z");
+    let told = EndCallRequest { ended_time: Some(moment), ..handled("private-1") };
+    assert_eq!(end(stage, told).await.0.state(), CallState::Ended);
+}
