@@ -80,7 +80,7 @@ async fn a_wait_ends_before_its_deadline(stage: &Stage, seen: &Positions) {
     let now = operations.wait_operation(wait(&last.name, Some(0))).await.expect("answered").into_inner();
     assert_eq!(now.end_time, None, "the sixth of six has not ended");
     let started = Instant::now();
-    let limit = Duration::from_millis(400);
+    let limit = Duration::from_secs(3);
     let answer = operations.wait_operation(within(Request::new(wait(&last.name, Some(3600))), limit)).await;
     let answer = answer.expect("an answer, not a deadline exceeded").into_inner();
     assert!(answer.end_time.is_some() || started.elapsed() > limit / 2, "it did wait");
