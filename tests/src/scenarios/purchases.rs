@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use prost_types::Timestamp;
 use rapport_proto::interactions::v1::*;
+use rapport_proto::scoring::v1::ListClvModelsRequest;
 use rapport_proto::types::v1::Money;
-use rapport_testkit::asserts::positions;
+use rapport_testkit::asserts::{at_least, positions};
 
 use super::messages::{at, by_party, contact};
 use super::stage::{ACME, Positions, Stage};
@@ -57,7 +58,7 @@ pub(crate) fn sample() -> Vec<Interaction> {
     orders
 }
 
-/// Records interactions of acme in batches, and says where they are.
+/// Records interactions of acme in batches, waits until scoring knows them, and says where they are.
 pub(crate) async fn import(stage: &Stage, interactions: Vec<Interaction>) -> Positions {
     let mut seen = BTreeMap::new();
     for batch in interactions.chunks(500) {
@@ -72,5 +73,12 @@ pub(crate) async fn import(stage: &Stage, interactions: Vec<Interaction>) -> Pos
             assert!(matches!(result.result, Some(record_result::Result::Receipt(_))), "{result:?}");
         }
     }
-    seen
+    // A busy machine takes longer over the whole sample than one call may wait.
+    loop {
+        let request = at_least(ListClvModelsRequest::default(), &seen);
+        let answer = stage.values(ACME).list_clv_models(request).await.expect("listed");
+        if answer.metadata().get("rapport-stale").is_none() {
+            return seen;
+        }
+    }
 }
