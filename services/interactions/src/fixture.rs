@@ -6,24 +6,32 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use rapport_events::{Cursors, Feed};
 use rapport_proto::interactions::v1 as proto;
-use rapport_rpc::{Access, Call, Local, Methods, Peers, wire};
+use rapport_rpc::{Access, Call, Local, Methods, Peers, Transport, wire};
 use rapport_server::Context;
-use rapport_store::{Scope, Store};
+use rapport_store::{Outbox, Scope, Store, StoreError, Tx, Work};
 use rapport_testkit::place::StorePlace;
 use rapport_types::tenant::{Principal, TenantId};
 use rapport_types::{Uuid, World};
 use tokio_util::sync::CancellationToken;
 
+use crate::store::{Known, SectionKey, Tie, TieKey, sealing, section_put, tie_change};
+
 /// The service over a new store. Peers answer UNAVAILABLE.
 pub(crate) async fn context(place: &StorePlace) -> Context {
+    context_among(place, BTreeMap::new()).await
+}
+
+/// The service over a new store, with ways to some of its peers. The others answer UNAVAILABLE.
+pub(crate) async fn context_among(place: &StorePlace, peers: BTreeMap<String, Transport>) -> Context {
     let world = World::system();
     let store =
         Store::open(&place.options(), "interactions", crate::migration::migrations(), world.clone()).await.unwrap();
     Context {
         world,
-        peers: Peers::new("interactions", Local::default(), [], BTreeMap::new()),
+        peers: Peers::new("interactions", Local::default(), [], peers),
         cursors: Cursors::new(store.clone()),
         feed: Feed::new(store.clone()),
         stopping: CancellationToken::new(),
@@ -117,4 +125,43 @@ pub(crate) fn order(participant: proto::Participant, seconds: i64, euros: i64) -
 
 pub(crate) fn request_id(number: u128) -> String {
     Uuid::from_u128(number).to_string()
+}
+
+/// What the desk keeps of other services.
+#[derive(Default)]
+pub(crate) struct Keep {
+    pub(crate) sections: BTreeMap<SectionKey, Known>,
+    pub(crate) ties: BTreeMap<TieKey, Option<Tie>>,
+}
+
+#[async_trait]
+impl Work for Keep {
+    type Output = ();
+
+    async fn run(&self, tx: &Tx, _out: &mut Outbox) -> Result<(), StoreError> {
+        section_put(tx, &self.sections).await?;
+        tie_change(tx, &self.ties).await?;
+        Ok(())
+    }
+}
+
+/// Keeps it.
+pub(crate) async fn keep(cx: &Context, kept: Keep) {
+    cx.store.run(kept).await.unwrap();
+}
+
+struct Erase(TenantId, Uuid);
+
+#[async_trait]
+impl Work for Erase {
+    type Output = ();
+
+    async fn run(&self, tx: &Tx, _out: &mut Outbox) -> Result<(), StoreError> {
+        tx.destroy_keys(&[sealing::subject(&self.0, self.1)]).await
+    }
+}
+
+/// Destroys the key of an origin.
+pub(crate) async fn erase(cx: &Context, tenant: &str, origin: Uuid) {
+    cx.store.run(Erase(TenantId::parse(tenant).unwrap(), origin)).await.unwrap();
 }

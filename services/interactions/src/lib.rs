@@ -103,6 +103,13 @@ impl Module for InteractionsModule {
     }
 
     fn workers(&self, cx: &Context, workers: &mut Workers) {
+        // Reading the numbering plans takes a moment that no caller should wait for.
+        workers.add("interactions: numbering plans", |cancel| async move {
+            if let Err(error) = tokio::task::spawn_blocking(rapport_identity::warm).await {
+                tracing::warn!(%error, "the numbering plans are not read ahead: the first caller waits for them");
+            }
+            cancel.cancelled().await;
+        });
         let (keeper, store) = (self.keeper.clone(), cx.store.clone());
         workers.add("interactions: keeper of sections", move |cancel| {
             let (keeper, store) = (keeper.clone(), store.clone());

@@ -100,6 +100,10 @@ fn statements() -> Vec<(String, &'static str, bool)> {
             "desk_section USING PRIMARY KEY (tenant=? AND party=? AND kind=?)",
         ),
         of(
+            "DELETE FROM desk_section WHERE (tenant, party) IN (VALUES (?, ?), (?, ?)) AND kind = ? AND position < ?",
+            "desk_section USING PRIMARY KEY (tenant=? AND party=? AND kind=?)",
+        ),
+        of(
             "SELECT neighbor, relationship_type, weight_micros, valid_from, valid_to FROM desk_tie WHERE tenant = ? \
              AND party = ? AND valid_from <= ? AND valid_to > ? ORDER BY weight_micros DESC, relationship DESC LIMIT ?",
             "desk_tie_strength (tenant=? AND party=?)",

@@ -59,6 +59,7 @@ use rapport_store::Migrations;
 
 use crate::domain::InvitationRules;
 use crate::options::LoyaltyOptions;
+use crate::store::Catalogs;
 
 /// The service, for a process to host; with its default options until it is configured.
 pub fn module() -> Box<dyn Module> {
@@ -70,11 +71,13 @@ struct Loyalty {
     options: LoyaltyOptions,
     /// What the options say of invitations.
     rules: Arc<InvitationRules>,
+    /// Programmes as they are known, by everything here.
+    catalogs: Arc<Catalogs>,
 }
 
 impl Loyalty {
     fn advocates(&self, cx: &Context) -> queries::Advocates {
-        queries::Advocates::new(cx.clone(), Arc::clone(&self.rules))
+        queries::Advocates::new(cx.clone(), Arc::clone(&self.rules), Arc::clone(&self.catalogs))
     }
 }
 
@@ -96,20 +99,21 @@ impl Module for Loyalty {
     fn routes(&self, cx: &Context, routes: &mut Services) {
         routes.add_service(rapport_rpc::sized!(ProgramServiceServer::new(api::Programs::new(cx.clone()))));
         routes.add_service(rapport_rpc::sized!(MemberServiceServer::new(api::Members::new(cx.clone()))));
-        routes.add_service(rapport_rpc::sized!(TierServiceServer::new(api::Tiers::new(cx.clone()))));
-        routes.add_service(rapport_rpc::sized!(LedgerServiceServer::new(api::Ledger::new(cx.clone()))));
+        let catalogs = || Arc::clone(&self.catalogs);
+        routes.add_service(rapport_rpc::sized!(TierServiceServer::new(api::Tiers::new(cx.clone(), catalogs()))));
+        routes.add_service(rapport_rpc::sized!(LedgerServiceServer::new(api::Ledger::new(cx.clone(), catalogs()))));
         routes.add_service(rapport_rpc::sized!(AdvocacyServiceServer::new(api::Advocacy::new(self.advocates(cx)))));
     }
 
     fn consumers(&self, cx: &Context, consumers: &mut Consumers) {
-        let world = cx.world.clone();
-        consumers.add(cx, move || events::Accruals::new(world.clone()));
+        let (store, catalogs) = (cx.store.clone(), Arc::clone(&self.catalogs));
+        consumers.add(cx, move || events::Accruals::new(store.clone(), Arc::clone(&catalogs)));
         let advocates = self.advocates(cx);
         consumers.add(cx, move || events::Promotion::new(advocates.clone()));
     }
 
     fn workers(&self, cx: &Context, workers: &mut Workers) {
-        workers::add(cx, &self.options, workers);
+        workers::add(cx, &self.options, &self.catalogs, workers);
         let advocates = self.advocates(cx);
         workers.add("loyalty: invitations", move |cancel| workers::due_invitations(advocates.clone(), cancel));
     }

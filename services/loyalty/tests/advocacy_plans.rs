@@ -7,7 +7,8 @@ use rapport_testkit::place::StorePlace;
 use rapport_testkit::plan::query_plan;
 use rapport_types::World;
 
-/// Each statement as `store` makes it, and what its plan has to say.
+/// The statements of `store`, written out: the same tables, keys and orders, fewer columns. A statement that is changed
+/// there is to be changed here too. Each with what its plan has to say.
 const STATEMENTS: &[(&str, &str)] = &[
     (
         "SELECT id FROM invitation WHERE (tenant, id) IN (VALUES (?, ?), (?, ?))",
@@ -30,7 +31,15 @@ const STATEMENTS: &[(&str, &str)] = &[
         "SELECT id FROM invitation WHERE tenant = ? AND (origin) IN (VALUES (?)) ORDER BY id DESC LIMIT 51",
         "invitation_by_origin (tenant=? AND origin=?)",
     ),
-    ("SELECT id FROM invitation WHERE timer_at <= ? ORDER BY timer_at LIMIT 200", "invitation_by_timer (timer_at<?)"),
+    (
+        "SELECT id FROM invitation WHERE state = ? AND timer_at <= ? ORDER BY timer_at, tenant, id LIMIT 200",
+        "invitation_by_timer (timer_at<?)",
+    ),
+    (
+        "SELECT id FROM invitation WHERE state = ? AND timer_at <= ? AND (timer_at, tenant, id) > (?, ?, ?) \
+         ORDER BY timer_at, tenant, id LIMIT 200",
+        "invitation_by_timer (timer_at>? AND timer_at<?)",
+    ),
     (
         "SELECT state, gate, COUNT(*) FROM invitation WHERE tenant = ? AND created_at >= ? AND created_at < ? \
          GROUP BY state, gate",
@@ -59,6 +68,14 @@ const STATEMENTS: &[(&str, &str)] = &[
     (
         "SELECT source FROM unclaimed WHERE (tenant, origin) IN (VALUES (?, ?), (?, ?))",
         "SEARCH unclaimed USING PRIMARY KEY (tenant=? AND origin=?)",
+    ),
+    (
+        "DELETE FROM unclaimed WHERE (tenant, origin) IN (VALUES (?, ?), (?, ?))",
+        "SEARCH unclaimed USING PRIMARY KEY (tenant=? AND origin=?)",
+    ),
+    (
+        "SELECT DISTINCT tenant, trigger_kind, trigger_word FROM earning_rule WHERE (tenant) IN (VALUES (?), (?))",
+        "SEARCH earning_rule USING PRIMARY KEY (tenant=?)",
     ),
     (
         "DELETE FROM unclaimed WHERE (tenant, interaction_id) IN (VALUES (?, ?), (?, ?))",

@@ -7,7 +7,8 @@ use rapport_testkit::place::StorePlace;
 use rapport_testkit::plan::query_plan;
 use rapport_types::World;
 
-/// Each statement as `store` makes it, and what its plan has to say.
+/// The statements of `store`, written out: the same tables, keys and orders, fewer columns. A statement that is changed
+/// there is to be changed here too. Each with what its plan has to say.
 const STATEMENTS: &[(&str, &str)] = &[
     (
         "SELECT * FROM accumulator WHERE (tenant, origin, definition, era) IN (VALUES (?, ?, ?, ?), (?, ?, ?, ?))",

@@ -6,7 +6,7 @@
 //!
 //! * **Finding.** Claims and contact media stand in one table under their normalised form; a search
 //!   ([`domain::resolution`]) ranks those who hold what was asked for and says why. What many share never matches by
-//!   itself. One normaliser ([`domain::phone`], [`domain::identifier`]) serves writes and look-ups.
+//!   itself. One normaliser ([`rapport_identity`]) serves writes and look-ups.
 //! * **The graph.** Ties are indexed from both ends, the strongest first; a walk ([`domain::neighbourhood`]) asks for
 //!   one ring at a time and never for more ties of a party than its budget allows.
 //! * **Consent** is a fold over records that are never changed ([`domain::consent`]): the order in which they arrive
@@ -81,7 +81,9 @@ impl Module for Stakeholders {
     fn workers(&self, _: &Context, workers: &mut Workers) {
         // Reading the numbering plans takes a moment that no caller should wait for.
         workers.add("stakeholders: numbering plans", |cancel| async move {
-            let _ = tokio::task::spawn_blocking(rapport_identity::warm).await;
+            if let Err(error) = tokio::task::spawn_blocking(rapport_identity::warm).await {
+                tracing::warn!(%error, "the numbering plans are not read ahead: the first caller waits for them");
+            }
             cancel.cancelled().await;
         });
     }

@@ -45,6 +45,7 @@ mod page;
 mod postgres;
 mod rows;
 mod schema;
+mod script;
 mod seal;
 mod sequencer;
 mod sqlite;
@@ -68,6 +69,7 @@ pub use options::StoreOptions;
 pub use outbox::Outbox;
 pub use page::{Binding, Pages};
 pub use rows::{Rows, Sql};
+pub use script::run_script;
 pub use store::{Stats, Store};
 pub use tx::Tx;
 

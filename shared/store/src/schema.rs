@@ -5,6 +5,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
 use crate::migrate::Migrations;
+use crate::script::run_script;
 
 pub(crate) fn migrations() -> Migrations {
     vec![Box::new(Foundation), Box::new(Operations)]
@@ -160,28 +161,12 @@ END
 $$
 "#;
 
-fn in_words_of(tables: &str, backend: DbBackend) -> String {
-    let (serial, text, bytes, uuid, clustered) = match backend {
-        DbBackend::Postgres => {
-            ("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "TEXT COLLATE \"C\"", "BYTEA", "UUID", "")
-        }
-        _ => ("INTEGER PRIMARY KEY AUTOINCREMENT", "TEXT", "BLOB", "BLOB", " WITHOUT ROWID"),
-    };
-    tables
-        .replace("{serial}", serial)
-        .replace("{text}", text)
-        .replace("{bytes}", bytes)
-        .replace("{uuid}", uuid)
-        .replace("{clustered}", clustered)
-}
-
 #[async_trait]
 impl MigrationTrait for Foundation {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        run_script(manager, TABLES).await?;
         let db = manager.get_connection();
-        let backend = db.get_database_backend();
-        db.execute_unprepared(&in_words_of(TABLES, backend)).await?;
-        if backend == DbBackend::Postgres {
+        if db.get_database_backend() == DbBackend::Postgres {
             db.execute_unprepared(PASS).await?;
             db.execute_unprepared(WRITE).await?;
         }
@@ -228,8 +213,6 @@ CREATE INDEX operation_ended ON operation (ended_at) WHERE ended_at IS NOT NULL;
 #[async_trait]
 impl MigrationTrait for Operations {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let db = manager.get_connection();
-        db.execute_unprepared(&in_words_of(OPERATIONS, db.get_database_backend())).await?;
-        Ok(())
+        run_script(manager, OPERATIONS).await
     }
 }

@@ -13,6 +13,7 @@ pub mod name;
 pub mod page;
 pub mod pii;
 pub mod reason;
+pub mod slug;
 pub mod tenant;
 pub mod text;
 pub mod time;
@@ -23,6 +24,7 @@ pub use id::World;
 pub use money::{Currency, Money};
 pub use page::PageSize;
 pub use pii::Pii;
+pub use slug::Slug;
 pub use tenant::{Principal, TenantId};
 pub use time::{Clock, Timestamp};
 #[doc(no_inline)]

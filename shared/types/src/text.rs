@@ -33,6 +33,29 @@ pub fn key(text: &str) -> String {
     folded.nfkc().collect()
 }
 
+/// An RFC 5646 language tag such as `pt-BR`, or empty; at most 35 characters. Its form is checked, not whether there is
+/// such a language.
+///
+/// # Errors
+/// `TOO_LONG` or `MALFORMED`.
+pub fn language(value: &str) -> Result<String, FieldError> {
+    if value.is_empty() {
+        return Ok(String::new());
+    }
+    if value.len() > 35 {
+        return Err(FieldError::new(reason::TOO_LONG, "must be at most 35 characters"));
+    }
+    let mut parts = value.split('-');
+    let primary = parts
+        .next()
+        .is_some_and(|part| (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphabetic()));
+    let rest = parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    if !(primary && rest) {
+        return Err(FieldError::new(reason::MALFORMED, "must be a language tag such as pt-BR"));
+    }
+    Ok(value.to_owned())
+}
+
 /// How many characters a text may have. Characters are Unicode scalar values, counted after normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -168,6 +191,17 @@ mod tests {
 
     fn reason_of(value: Result<Text, FieldError>) -> &'static str {
         value.unwrap_err().reason
+    }
+
+    #[test]
+    fn language_tags_have_the_form_of_the_standard() {
+        for good in ["", "pt", "pt-BR", "zh-Hant-TW", "de-CH-1996"] {
+            assert_eq!(language(good).unwrap(), good);
+        }
+        for bad in ["p", "pt_BR", "12", "pt-", "portuguese-", "ä"] {
+            assert_eq!(language(bad).unwrap_err().reason, reason::MALFORMED, "{bad}");
+        }
+        assert_eq!(language(&"pt-".repeat(12)).unwrap_err().reason, reason::TOO_LONG);
     }
 
     #[test]

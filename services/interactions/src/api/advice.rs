@@ -77,6 +77,8 @@ fn facts(sections: &Sections, known_party: bool, resolution: Option<&Resolution>
             .filter(|resolution| resolution.matched() == Match::Candidates)
             .map_or(0, |resolution| resolution.candidates.len()),
         cessation: known(sections.card.status.as_ref()).then(|| sections.card.cessation.clone()),
+        // More than are shown may be open.
+        cases_known: known(sections.cases.status.as_ref()) && !sections.cases.truncated,
         open_complaints: complaints,
         open_cases: sections.cases.cases.len() - complaints,
         health: health.map(|score| Health { value_micros: score.value_micros, change_micros: score.change_micros }),
@@ -98,4 +100,92 @@ fn expiry(loyalty: &proto::LoyaltySection, now: Timestamp) -> Option<Expiry> {
     soonest.sort_unstable();
     let (at, amount) = soonest.first()?;
     Some(Expiry { amount: *amount, days: at.micros_since(now) / 86_400_000_000 })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use proto::SectionState::{Fresh, Pending, Redacted, Stale};
+    use rapport_types::{Currency, Money};
+
+    use super::*;
+    use crate::queries::section_status;
+
+    fn status(state: proto::SectionState) -> Option<proto::SectionStatus> {
+        Some(section_status("somebody", state, String::new(), None))
+    }
+
+    /// A glad party of whom everything is known.
+    fn glad() -> Sections {
+        let score = proto::ContextScore {
+            definition: HEALTH.to_owned(),
+            value_micros: 90_000_000,
+            contribution_count: 3,
+            ..proto::ContextScore::default()
+        };
+        let consent =
+            proto::ContextConsent { purpose: REFERENCE.to_owned(), allowed: true, ..proto::ContextConsent::default() };
+        Sections {
+            card: proto::CardSection { status: status(Fresh), ..proto::CardSection::default() },
+            history: proto::HistorySection { status: status(Fresh), interactions: Vec::new() },
+            cases: proto::CaseSection { status: status(Fresh), ..proto::CaseSection::default() },
+            scores: proto::ScoreSection { status: status(Fresh), scores: vec![score] },
+            value: proto::ValueSection { status: status(Fresh), ..proto::ValueSection::default() },
+            loyalty: proto::LoyaltySection { status: status(Fresh), members: Vec::new() },
+            consents: proto::ConsentSection { status: status(Fresh), consents: vec![consent] },
+            network: proto::NetworkSection { status: status(Fresh), ..proto::NetworkSection::default() },
+            keep: Vec::new(),
+            no_such_party: false,
+        }
+    }
+
+    fn advised(sections: &Sections) -> proto::NextBestAction {
+        next_best_action(sections, true, None, Timestamp::from_micros(0)).unwrap()
+    }
+
+    fn reason(advice: &proto::NextBestAction, action: proto::ActionKind) -> &str {
+        &advice.candidates.iter().find(|one| one.action() == action).unwrap().reason
+    }
+
+    #[test]
+    fn nobody_is_invited_while_it_is_not_known_what_is_open() {
+        let known = advised(&glad());
+        assert_eq!(known.action(), proto::ActionKind::InviteAdvocacy);
+        assert_eq!(reason(&known, proto::ActionKind::SolveComplaint), "no complaint is open");
+        for state in [Pending, Redacted] {
+            let cases = proto::CaseSection { status: status(state), ..proto::CaseSection::default() };
+            let told = advised(&Sections { cases, ..glad() });
+            assert_eq!(told.action(), proto::ActionKind::Serve, "{state:?}");
+            let unknown = "it is not known whether a complaint is open";
+            assert_eq!(reason(&told, proto::ActionKind::SolveComplaint), unknown, "{state:?}");
+            assert_eq!(reason(&told, proto::ActionKind::InviteAdvocacy), unknown, "{state:?}");
+        }
+        // More is open than is shown, and what is shown is no complaint.
+        let cases = vec![proto::Case { r#type: "question".to_owned(), ..proto::Case::default() }];
+        let told = advised(&Sections {
+            cases: proto::CaseSection { status: status(Fresh), cases, truncated: true },
+            ..glad()
+        });
+        assert_eq!(told.action(), proto::ActionKind::UpdateCase);
+        assert_eq!(reason(&told, proto::ActionKind::SolveComplaint), "it is not known whether a complaint is open");
+    }
+
+    #[test]
+    fn nobody_is_won_back_while_it_is_not_known_whether_they_live() {
+        let leaving = || {
+            let worth = Money::new(9, 0, Currency::parse("EUR").unwrap()).unwrap();
+            let worth = Some(wire::to_money(worth));
+            let value = proto::ValueSection { alive_probability: Some(0.1), lifetime_value: worth, ..glad().value };
+            Sections { value, ..glad() }
+        };
+        assert_eq!(advised(&leaving()).action(), proto::ActionKind::Retain);
+        for state in [Pending, Redacted] {
+            let card = proto::CardSection { status: status(state), ..proto::CardSection::default() };
+            let told = advised(&Sections { card, ..leaving() });
+            assert_eq!(told.action(), proto::ActionKind::Serve, "{state:?}");
+        }
+        // The last that was known is known.
+        let card = proto::CardSection { status: status(Stale), ..proto::CardSection::default() };
+        assert_eq!(advised(&Sections { card, ..leaving() }).action(), proto::ActionKind::Retain);
+    }
 }

@@ -17,7 +17,7 @@ use crate::store::SurveyRow;
 pub(super) fn survey(fields: &Collector, message: &proto::Survey) -> Option<Survey> {
     let measure = fields.check("measure", Measure::parse(message.measure));
     let question = fields.check("question", Survey::question(&message.question));
-    let language = fields.check("language_code", Survey::language(&message.language_code));
+    let language = fields.check("language_code", rapport_types::text::language(&message.language_code));
     let purpose = fields.check("purpose", Slug::parse_optional(&message.purpose));
     Some(Survey { measure: measure?, question: question?, language: language?, purpose: purpose? })
 }

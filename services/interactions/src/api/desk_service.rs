@@ -272,7 +272,7 @@ impl Desk {
         if let Some(party) = self.owner(&row).await?.or(row.resolution.party) {
             let resolution = match row.resolution.party {
                 Some(_) => row.resolution.clone(),
-                None => Resolution::resolved(party, "the identifier was claimed since the call began"),
+                None => Resolution::claimed(party),
             };
             let named = HashMap::new();
             return Ok(Target { party: Some(party), resolution: Some(resolution), identifier, named, call: Some(row) });

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use futures::future::join;
@@ -22,6 +22,24 @@ struct Near {
     status: proto::SectionStatus,
 }
 
+/// A part of the section that is not fresh.
+#[derive(Debug)]
+struct Lack {
+    source: &'static str,
+    /// Why, in a sentence.
+    reason: String,
+    /// When what is shown in its place was said.
+    said: Option<Asked>,
+}
+
+/// The status of the section without a part of it: what was fresh is no longer, and what was not has one reason more.
+fn without(status: proto::SectionStatus, lack: Lack) -> proto::SectionStatus {
+    match status.state() {
+        proto::SectionState::Fresh => section_status(lack.source, proto::SectionState::Stale, lack.reason, lack.said),
+        _ => proto::SectionStatus { reason: format!("{}; {}", status.reason, lack.reason), ..status },
+    }
+}
+
 impl About<'_> {
     /// Who near the party is unhappy. The strongest ties are looked at, as the stakeholders service tells them, else as
     /// its feed told them; a neighbour is unhappy by its score or by a complaint that is not solved.
@@ -42,11 +60,10 @@ impl About<'_> {
         let ids: Vec<Uuid> =
             neighbors.iter().filter_map(|one| Some(PartyName::parse(&one.party).ok()?.uuid())).collect();
         let looked_at = i32::try_from(ids.len()).unwrap_or(i32::MAX);
-        let ((health, late), complaints) = join(self.health(&ids), self.complaints(&ids)).await;
-        if let (Some(late), proto::SectionState::Fresh) = (late, status.state()) {
-            // Who is near is fresh; how they fare is not.
-            let scoring = Some(self.asked("scoring"));
-            status = section_status("scoring", proto::SectionState::Stale, late, scoring);
+        let ((health, late), (complaints, unread)) = join(self.health(&ids), self.complaints(&ids)).await;
+        // Who is near may be fresh where how they fare is not.
+        for lack in [late, unread].into_iter().flatten() {
+            status = without(status, lack);
         }
         let mut shown: Vec<proto::ContextNeighbor> = neighbors
             .into_iter()
@@ -118,28 +135,25 @@ impl About<'_> {
             });
         }
         let status = section_status("stakeholders", proto::SectionState::Stale, reason, Some(asked));
+        // The feed tells of each tie at a moment of its own.
+        let status = proto::SectionStatus { as_of_time: None, ..status };
         Near { neighbors, truncated, status }
     }
 
     /// The relationship health of those whose score rests on facts, and why it is not fresh if it is not.
-    async fn health(&self, ids: &[Uuid]) -> (HashMap<Uuid, i64>, Option<String>) {
+    async fn health(&self, ids: &[Uuid]) -> (HashMap<Uuid, i64>, Option<Lack>) {
         if ids.is_empty() || !self.call.allows("scoring.scores.read") {
             return (HashMap::new(), None);
         }
+        let asked = self.asked("scoring");
         let asking = self.asking();
         let heard = hear(self.until, &asking, asking.scores(ids, false)).await;
-        let late = why(&heard, "scoring");
-        let late = (!late.is_empty()).then_some(late);
-        let sections: HashMap<Uuid, proto::ScoreSection> = match heard {
-            Heard::Said(scores) | Heard::Behind(scores) => scores,
-            _ => {
-                let kept = section_find(&self.cx.store, self.call.tenant(), ids, Some(SectionKind::Scores)).await;
-                let decoded = kept.unwrap_or_default().into_iter().filter_map(|(key, known)| {
-                    Some((key.party, proto::ScoreSection::decode(known.plain.as_slice()).ok()?))
-                });
-                decoded.collect()
-            }
+        let reason = why(&heard, "scoring");
+        let (sections, said) = match heard {
+            Heard::Said(scores) | Heard::Behind(scores) => (scores, Some(asked)),
+            _ => self.kept_scores(ids).await,
         };
+        let late = (!reason.is_empty()).then_some(Lack { source: "scoring", reason, said });
         let health = sections.into_iter().filter_map(|(party, section)| {
             let score = section.scores.into_iter().find(|score| score.definition == HEALTH)?;
             (score.contribution_count > 0).then_some((party, score.value_micros))
@@ -147,15 +161,42 @@ impl About<'_> {
         (health.collect(), late)
     }
 
-    async fn complaints(&self, ids: &[Uuid]) -> HashMap<Uuid, usize> {
-        if !self.call.allows("interactions.cases.read") {
-            return HashMap::new();
+    /// The scores that are kept, and when the oldest of them was said.
+    async fn kept_scores(&self, ids: &[Uuid]) -> (HashMap<Uuid, proto::ScoreSection>, Option<Asked>) {
+        let kept = section_find(&self.cx.store, self.call.tenant(), ids, Some(SectionKind::Scores)).await;
+        let kept = kept.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what is kept of scores cannot be read");
+            BTreeMap::new()
+        });
+        let mut scores = HashMap::with_capacity(kept.len());
+        let mut oldest: Option<Asked> = None;
+        for (key, known) in kept {
+            let Ok(section) = proto::ScoreSection::decode(known.plain.as_slice()) else { continue };
+            let said = oldest.unwrap_or(Asked { at: known.as_of, position: known.position });
+            oldest = Some(Asked { at: said.at.min(known.as_of), position: said.position.min(known.position) });
+            scores.insert(key.party, section);
+        }
+        (scores, oldest)
+    }
+
+    /// How many complaints of each are open, and why that is not known if it is not.
+    async fn complaints(&self, ids: &[Uuid]) -> (HashMap<Uuid, usize>, Option<Lack>) {
+        if ids.is_empty() || !self.call.allows("interactions.cases.read") {
+            return (HashMap::new(), None);
         }
         let counted = complaint_count(self.cx.store.reader(), self.call.tenant(), ids);
-        match tokio::time::timeout_at(self.until.into(), counted).await {
-            Ok(Ok(counts)) => counts,
-            Ok(Err(_)) | Err(_) => HashMap::new(),
-        }
+        let reason = match tokio::time::timeout_at(self.until.into(), counted).await {
+            // An answer may win against a deadline that is over; what comes late is late all the same.
+            Ok(_) if Instant::now() > self.until => "open complaints were not read in time",
+            Ok(Ok(counts)) => return (counts, None),
+            Ok(Err(error)) => {
+                let error = read_error(error);
+                tracing::warn!(%error, "open complaints of neighbours cannot be read");
+                "open complaints could not be read"
+            }
+            Err(_) => "open complaints were not read in time",
+        };
+        (HashMap::new(), Some(Lack { source: "interactions", reason: reason.to_owned(), said: None }))
     }
 
     /// Fills in names that the feed does not carry, from the cards that are kept.
@@ -211,6 +252,120 @@ impl About<'_> {
                 candidate.display_name.clone_from(&card.display_name);
                 candidate.role_types = card.roles.iter().map(|role| role.role_type.clone()).collect();
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::time::Duration;
+
+    use rapport_rpc::wire;
+    use rapport_testkit::each_store;
+    use rapport_testkit::place::StorePlace;
+    use rapport_types::time::Timestamp;
+
+    use super::*;
+    use crate::domain::Medium;
+    use crate::fixture::{Keep, call, context, keep, tenant};
+    use crate::store::{Known, SectionKey, Tie};
+
+    const MIDDLE: Uuid = Uuid::from_u128(1);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros((1_700_000_000 + seconds) * 1_000_000)
+    }
+
+    fn scores(id: u128, position: i64, seconds: i64) -> (SectionKey, Known) {
+        let score = proto::ContextScore {
+            definition: HEALTH.to_owned(),
+            value_micros: 10_000_000,
+            contribution_count: 2,
+            ..proto::ContextScore::default()
+        };
+        let section = proto::ScoreSection { status: None, scores: vec![score] };
+        let party = Uuid::from_u128(id);
+        let key = SectionKey { tenant: tenant("acme"), party, kind: SectionKind::Scores, facet: String::new() };
+        (key, Known { position, as_of: at(seconds), plain: section.encode_to_vec() })
+    }
+
+    fn status(state: proto::SectionState, reason: &str) -> proto::SectionStatus {
+        section_status("stakeholders", state, reason.to_owned(), Some(Asked { at: at(9), position: 9 }))
+    }
+
+    #[test]
+    fn what_lacks_a_part_is_not_fresh_and_says_why() {
+        let lack = |said| Lack { source: "scoring", reason: "scoring is not there".to_owned(), said };
+        let lacking = without(status(proto::SectionState::Fresh, ""), lack(Some(Asked { at: at(3), position: 2 })));
+        assert_eq!(
+            (lacking.source.as_str(), lacking.state(), lacking.position),
+            ("scoring", proto::SectionState::Stale, 2)
+        );
+        assert_eq!(lacking.as_of_time, Some(wire::to_timestamp(at(3))));
+        let worse = without(status(proto::SectionState::Stale, "stakeholders is not there"), lack(None));
+        assert_eq!((worse.source.as_str(), worse.position), ("stakeholders", 9));
+        assert_eq!(worse.reason, "stakeholders is not there; scoring is not there");
+    }
+
+    each_store! {
+        async fn what_is_kept_is_as_old_as_the_oldest_of_it(place: StorePlace) {
+            let cx = context(&place).await;
+            let call = call("acme");
+            let until = Instant::now() + Duration::from_secs(60);
+            let about = |until: Instant| About {
+                cx: &cx, call: &call, at_least: None, party: Some(MIDDLE), medium: Medium::Phone, purposes: &[], until,
+            };
+            let (two, three) = (Uuid::from_u128(2), Uuid::from_u128(3));
+            // Nobody answers, and nothing is kept.
+            let (health, late) = about(until).health(&[two, three]).await;
+            let late = late.unwrap();
+            assert!(health.is_empty() && late.said.is_none(), "{late:?}");
+
+            let tie = |neighbor: Uuid| Some(Tie {
+                neighbor, relationship_type: "knows".to_owned(), weight_micros: 500_000, valid_from: None, valid_to: None,
+            });
+            let key = |id: u128| (tenant("acme"), MIDDLE, Uuid::from_u128(id));
+            let ties = [(key(20), tie(two)), (key(30), tie(three))];
+            let sections = [scores(2, 7, 20), scores(3, 4, 10), scores(9, 1, 1)];
+            keep(&cx, Keep { sections: sections.into(), ties: ties.into() }).await;
+            let (health, late) = about(until).health(&[two, three]).await;
+            let late = late.unwrap();
+            assert_eq!((health.len(), late.source, late.reason.as_str()), (2, "scoring", "scoring is not there"));
+            let said = late.said.unwrap();
+            assert_eq!((said.at, said.position), (at(10), 4));
+
+            // Of ties it is not known when they were told.
+            let network = about(until).network(Asked { at: cx.world.now(), position: 5 }).await;
+            let status = network.status.unwrap();
+            assert_eq!((status.state(), status.position, status.as_of_time), (proto::SectionState::Stale, 5, None));
+            assert_eq!((network.neighbors.len(), network.looked_at), (2, 2));
+            assert_eq!(status.reason, "stakeholders is not there; scoring is not there");
+
+            let (counts, unread) = about(until).complaints(&[two]).await;
+            assert!(counts.is_empty() && unread.is_none(), "{unread:?}");
+            // When there is no time left, nobody is taken for glad.
+            let (_, unread) = about(Instant::now() - Duration::from_secs(1)).complaints(&[two]).await;
+            assert_eq!(unread.unwrap().reason, "open complaints were not read in time");
+            let none = about(Instant::now() - Duration::from_secs(1)).complaints(&[]).await;
+            assert!(none.1.is_none());
+            cx.store.close().await;
+        }
+
+        async fn complaints_that_cannot_be_read_are_not_none(place: StorePlace) {
+            let cx = context(&place).await;
+            let call = call("acme");
+            let until = Instant::now() + Duration::from_secs(60);
+            let about = About {
+                cx: &cx, call: &call, at_least: None, party: Some(MIDDLE), medium: Medium::Phone, purposes: &[], until,
+            };
+            cx.store.close().await;
+            let (counts, unread) = about.complaints(&[Uuid::from_u128(2)]).await;
+            let unread = unread.unwrap();
+            assert!(counts.is_empty());
+            assert_eq!((unread.source, unread.reason.as_str()), ("interactions", "open complaints could not be read"));
+            let fresh = status(proto::SectionState::Fresh, "");
+            assert_eq!(without(fresh, unread).state(), proto::SectionState::Stale);
         }
     }
 }

@@ -1,19 +1,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use async_trait::async_trait;
 use prost_types::FieldMask;
 use rapport_proto::interactions::v1 as proto;
 use rapport_proto::interactions::v1::interaction_service_server::InteractionService;
 use rapport_server::Context;
-use rapport_store::{Outbox, Sql, StoreError, Tx, Work};
+use rapport_store::Sql;
 use rapport_testkit::place::StorePlace;
 use rapport_testkit::{Code, assert_reason, each_store};
 use rapport_types::{Uuid, reason};
 
 use super::Interactions;
-use crate::fixture::{by_party, by_tel, complaint, context, order, party, request, request_id, tenant};
+use crate::fixture::{by_party, by_tel, complaint, context, erase, order, party, request, request_id};
 use crate::options::InteractionOptions;
-use crate::store::sealing;
 
 struct House {
     cx: Context,
@@ -74,17 +72,6 @@ fn amend(interaction: proto::Interaction, paths: &[&str]) -> proto::AmendInterac
 /// The moment right after an interaction was recorded, as it is asked about.
 fn known(one: &proto::Interaction) -> proto::GetTimelineRequest {
     proto::GetTimelineRequest { as_known_at: one.recorded_time, ..proto::GetTimelineRequest::default() }
-}
-
-struct Erase(Uuid);
-
-#[async_trait]
-impl Work for Erase {
-    type Output = ();
-
-    async fn run(&self, tx: &Tx, _out: &mut Outbox) -> Result<(), StoreError> {
-        tx.destroy_keys(&[sealing::subject(&tenant("acme"), self.0)]).await
-    }
 }
 
 each_store! {
@@ -211,7 +198,7 @@ each_store! {
     async fn erased_stays_erased_and_the_rest_can_be_put_right(place: StorePlace) {
         let house = House::open(&place).await;
         let made = house.record(complaint(by_party(1), 0)).await;
-        house.cx.store.run(Erase(Uuid::from_u128(1))).await.unwrap();
+        erase(&house.cx, "acme", Uuid::from_u128(1)).await;
         let wanted = proto::Interaction { name: made.name.clone(), body: "It came back.".to_owned(), ..Default::default() };
         assert_reason!(house.amend(amend(wanted, &["body"])).await, Code::FailedPrecondition, reason::ERASED);
         let bare = proto::Interaction { name: made.name.clone(), ..Default::default() };

@@ -7,7 +7,7 @@ use rapport_types::{TenantId, Uuid};
 
 use crate::domain::{CallName, Held, Match, Origin, Resolution, Route, Told};
 use crate::events;
-use crate::store::{CallRow, call_find, call_put, identifier_find, identifier_move, sealing};
+use crate::store::{CallRow, alias_insert, call_find, call_put, identifier_find, sealing};
 
 /// Tells that a call has begun. Who it is was found out before: other services are not asked within a transaction.
 pub(crate) struct BeginCall {
@@ -97,7 +97,7 @@ impl Command for BeginCall {
                 Resolution::resolved(party, "holds this identifier")
             }
             // Erased stays erased: the call is kept, and is nobody's.
-            (Route::Party(_), None) => {
+            (Route::Party(_) | Route::Identifier(_), None) if resolution.party.is_some() => {
                 Resolution::new(Match::Unknown, "nobody is known by this identifier", Vec::new())
             }
             _ => resolution.clone(),
@@ -121,14 +121,8 @@ impl Command for BeginCall {
     async fn apply(tx: &Tx, state: State) -> Result<(), StoreError> {
         let changed = state.calls.values().filter(|row| state.changed.contains(&(row.tenant.clone(), row.id)));
         call_put(tx, changed).await?;
-        let held: Vec<_> = state
-            .attributed
-            .iter()
-            .map(|(tenant, origin, party)| {
-                ((tenant.clone(), *origin), Held { origin: *origin, party: Some(*party), contested: false })
-            })
-            .collect();
-        identifier_move(tx, &held, &state.attributed).await?;
+        // A call's own origin comes by no identifier: to whom it belongs is all there is to write.
+        alias_insert(tx, &state.attributed).await?;
         Ok(())
     }
 }

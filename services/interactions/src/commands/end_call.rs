@@ -10,7 +10,9 @@ use super::Recorded;
 use super::begin_call::{call_lock, refuge, with_refuge};
 use crate::domain::{Case, CaseName, Ending, Held, InteractionName, Match, NewCase, Origin, Resolution, Route, Told};
 use crate::events;
-use crate::store::{CallRow, CaseRow, call_find, call_put, case_insert, identifier_find, interaction_insert, sealing};
+use crate::store::{
+    CallRow, CaseRow, alias_find, call_find, call_put, case_insert, identifier_find, interaction_insert, sealing,
+};
 
 /// Ends a call: the interaction that it becomes, the case that is opened with it and the call's own end are written
 /// together or not at all. A call that has ended stays as it is.
@@ -21,7 +23,7 @@ pub(crate) struct EndCall {
     pub(crate) told: Told,
     /// How it ended.
     pub(crate) ending: Ending,
-    /// How the origin is found where no beginning was told.
+    /// How the origin is found where no beginning told who it was.
     pub(crate) route: Route,
     /// The id of the interaction, given by the server.
     pub(crate) interaction: Uuid,
@@ -53,7 +55,8 @@ impl Command for EndCall {
         let names = items.iter().map(|item| (item.scope.tenant.clone(), item.command.id)).collect();
         let indexes: HashSet<(TenantId, Uuid)> =
             items.iter().filter_map(|item| Some((item.scope.tenant.clone(), item.command.route.index()?))).collect();
-        let calls = call_find(tx.db(), &names).await?;
+        let mut calls = call_find(tx.db(), &names).await?;
+        attribute(tx, &mut calls).await?;
         let held = identifier_find(tx.db(), &indexes).await?;
         let mut subjects = Vec::new();
         let mut found = Vec::with_capacity(items.len());
@@ -81,8 +84,10 @@ impl Command for EndCall {
         let origin = refuge(tenant, *id, origin, &state.keys);
         let named = named && origin.party.is_some();
         let told = told_of(before, told, &state.keys)?;
-        let mut row = ended(item, before, origin, named);
-        let ended_at = ending.ended_at.unwrap_or(item.now).max(told.started_at.unwrap_or(item.now));
+        let mut row = ended(item, before, &told, origin, named);
+        let ended_at = ending.ended_at.unwrap_or(item.now);
+        // An end that nobody timed is not before a beginning that was.
+        let ended_at = told.started_at.map_or(ended_at, |started| ended_at.max(started));
         row.ended_at = Some(ended_at);
         row.tell(&told, origin.id, &state.keys)?;
 
@@ -127,20 +132,41 @@ impl Command for EndCall {
     }
 }
 
+/// Fills in to whom calls that go on belong now: an identifier may have been claimed since its call began.
+async fn attribute(tx: &Tx, calls: &mut HashMap<(TenantId, Uuid), CallRow>) -> Result<(), StoreError> {
+    let mut origins: HashMap<TenantId, HashSet<Uuid>> = HashMap::new();
+    for row in calls.values().filter(|row| !row.ended() && row.origin.party.is_none()) {
+        origins.entry(row.tenant.clone()).or_default().insert(row.origin.id);
+    }
+    for (tenant, origins) in origins {
+        let owners = alias_find(tx.db(), &tenant, &origins).await?;
+        for row in calls.values_mut().filter(|row| row.tenant == tenant && !row.ended()) {
+            row.origin.party = row.origin.party.or_else(|| owners.get(&row.origin.id).copied());
+        }
+    }
+    Ok(())
+}
+
 /// Under which origin the call is recorded, and whether that names the party: whom the agent found, else whom the
-/// beginning found, else whose the identifier is; with no identifier at all the call stands for itself.
+/// beginning found, else whose the identifier is that the end tells; with no identifier at all the call stands for
+/// itself.
 fn whose(item: &Item<EndCall>, before: Option<&CallRow>, held: &HashMap<(TenantId, Uuid), Held>) -> (Origin, bool) {
     if let Some(party) = item.command.ending.party {
         return (Origin { id: party, party: Some(party) }, true);
     }
     match before {
-        Some(row) => (row.origin, row.named),
-        None => {
+        Some(row) if !withheld(row) => (row.origin, row.named),
+        _ => {
             let route = item.command.route;
             let known = route.index().and_then(|index| held.get(&(item.scope.tenant.clone(), index)).copied());
             (route.resolve(known), matches!(route, Route::Party(_)))
         }
     }
+}
+
+/// Whether the beginning told no identifier, so that the call stands for itself until its end tells one.
+fn withheld(row: &CallRow) -> bool {
+    row.origin.id == row.id && row.resolution.matched() == Match::Withheld
 }
 
 /// Everything that was told of the call, the beginning first.
@@ -153,15 +179,20 @@ fn told_of(before: Option<&CallRow>, told: &Told, keys: &SubjectKeys) -> Result<
 }
 
 /// The call's row once it has ended, without its texts.
-fn ended(item: &Item<EndCall>, before: Option<&CallRow>, origin: Origin, named: bool) -> CallRow {
+fn ended(item: &Item<EndCall>, before: Option<&CallRow>, told: &Told, origin: Origin, named: bool) -> CallRow {
     let ending = &item.command.ending;
+    // What was told of a call whose texts were erased since is gone, but not that it was told.
+    let numbered = told.identifier.is_some() || before.is_some_and(|row| row.resolution.matched() != Match::Withheld);
     let resolution = match (ending.party.filter(|_| origin.party.is_some()), before) {
         (Some(party), _) => Resolution::resolved(party, "the agent said so"),
-        (None, Some(row)) => row.resolution.clone(),
-        (None, None) => match (origin.party, &item.command.told.identifier) {
-            (Some(party), _) => Resolution::resolved(party, "holds this identifier"),
-            (None, Some(_)) => Resolution::new(Match::Unknown, "nobody is known by this identifier", Vec::new()),
-            (None, None) => Resolution::new(Match::Withheld, "no identifier was told", Vec::new()),
+        (None, Some(row)) if row.origin.id == origin.id => match origin.party {
+            Some(party) if row.resolution.party != Some(party) => Resolution::claimed(party),
+            _ => row.resolution.clone(),
+        },
+        (None, _) => match origin.party {
+            Some(party) => Resolution::resolved(party, "holds this identifier"),
+            None if numbered => Resolution::new(Match::Unknown, "nobody is known by this identifier", Vec::new()),
+            None => Resolution::new(Match::Withheld, "no identifier was told", Vec::new()),
         },
     };
     CallRow {

@@ -120,7 +120,7 @@ fn resolve(tenant: &TenantId, routes: &[Route], held: &HashMap<(TenantId, Uuid),
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use rapport_proto::interactions::v1 as proto;
-    use rapport_store::{Scope, Sql, Work};
+    use rapport_store::{Scope, Sql};
     use rapport_testkit::each_store;
     use rapport_testkit::place::StorePlace;
     use rapport_types::error::Collector;
@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
     use crate::api::{interaction, route};
-    use crate::fixture::{by_party, by_tel, complaint, context, scope, tenant};
+    use crate::fixture::{by_party, by_tel, complaint, context, erase, scope, tenant};
 
     /// A write as the API makes it.
     fn write(cx: &rapport_server::Context, of: &str, message: &proto::Interaction) -> (Scope, RecordInteraction) {
@@ -136,17 +136,6 @@ mod tests {
         let interaction = Arc::new(interaction(&fields, message, cx.world.now()).unwrap());
         let routes = interaction.participants.iter().map(|one| route(&cx.store, &tenant(of), &one.named)).collect();
         (scope(of), RecordInteraction { id: cx.world.next_id(), interaction, routes })
-    }
-
-    struct Erase(TenantId, Uuid);
-
-    #[async_trait]
-    impl Work for Erase {
-        type Output = ();
-
-        async fn run(&self, tx: &Tx, _out: &mut Outbox) -> Result<(), StoreError> {
-            tx.destroy_keys(&[sealing::subject(&self.0, self.1)]).await
-        }
     }
 
     each_store! {
@@ -195,7 +184,7 @@ mod tests {
             let message = complaint(by_party(1), 0);
             let (first, command) = write(&cx, "acme", &message);
             cx.store.submit(first, command).await.unwrap();
-            cx.store.run(Erase(tenant("acme"), Uuid::from_u128(1))).await.unwrap();
+            erase(&cx, "acme", Uuid::from_u128(1)).await;
             let good = write(&cx, "acme", &complaint(by_party(2), 0));
             let results = cx.store.submit_many(vec![write(&cx, "acme", &message), good]).await;
             assert_eq!(results[0].as_ref().unwrap_err().reason, reason::ERASED);

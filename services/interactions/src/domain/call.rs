@@ -102,6 +102,11 @@ impl Resolution {
         Resolution::new(Match::Resolved, reason, vec![candidate])
     }
 
+    /// One party, who claimed the identifier while the call went on or after it.
+    pub(crate) fn claimed(party: Uuid) -> Resolution {
+        Resolution::resolved(party, "the identifier was claimed since the call began")
+    }
+
     /// How the search ended.
     pub(crate) fn matched(&self) -> Match {
         Match::from_code(i64::from(self.matched)).unwrap_or(Match::Unknown)

@@ -12,7 +12,7 @@ coded! {
         Closed = 2 "closed",
         /// Several come into question.
         SeveralCandidates = 3 "several_candidates",
-        /// Nobody is known by the identifier.
+        /// Nobody is known by the identifier, or nobody said in time who is.
         UnknownCaller = 4 "unknown_caller",
         /// The identifier was withheld.
         Withheld = 5 "withheld",
@@ -68,8 +68,11 @@ pub(crate) fn cautions(signs: &Signs<'_>) -> Vec<(Caution, String)> {
             Caution::SeveralCandidates,
             "several parties come into question: ask who it is before anything is told".to_owned(),
         )),
-        Some(Match::Unknown | Match::Pending) => {
+        Some(Match::Unknown) => {
             found.push((Caution::UnknownCaller, "nobody is known by this identifier".to_owned()));
+        }
+        Some(Match::Pending) => {
+            found.push((Caution::UnknownCaller, "it could not be found out in time who this is".to_owned()));
         }
         Some(Match::Withheld) => found.push((Caution::Withheld, "the identifier was withheld".to_owned())),
         Some(Match::Resolved) | None => {}
@@ -138,5 +141,14 @@ mod tests {
         assert_eq!(kinds, [Deceased, SeveralCandidates, RoleConflict, NoServiceConsent, NotFresh]);
         assert_eq!(found[4].1, "not everything is fresh: loyalty, scoring");
         assert!(cautions(&Signs { matched: Some(Match::Resolved), ..Signs::default() }).is_empty());
+    }
+
+    #[test]
+    fn nobody_answered_is_not_nobody_is_known() {
+        let told = |matched: Match| cautions(&Signs { matched: Some(matched), ..Signs::default() });
+        let unknown = (Caution::UnknownCaller, "nobody is known by this identifier".to_owned());
+        assert_eq!(told(Match::Unknown), [unknown]);
+        let pending = (Caution::UnknownCaller, "it could not be found out in time who this is".to_owned());
+        assert_eq!(told(Match::Pending), [pending]);
     }
 }

@@ -1,14 +1,13 @@
 use rapport_identity::{Lookup, scheme};
 use rapport_types::error::FieldError;
 use rapport_types::pii::Pii;
-use rapport_types::{reason, text};
+use rapport_types::{Slug, reason, text};
 
 use super::wording::line;
 
 /// The most characters of a value.
 const MAX_VALUE: usize = 300;
-/// The most characters of a scheme.
-const MAX_SCHEME: usize = 63;
+
 /// An identifier as somebody used it: the number that rang, the address that wrote, a customer number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identifier {
@@ -18,26 +17,11 @@ pub(crate) struct Identifier {
 }
 
 impl Identifier {
-    /// A checked scheme: lower-case ASCII letters, digits, `.`, `_` and `-`, a letter first, at most 63.
+    /// A checked scheme, which is a slug.
     pub(crate) fn scheme(scheme: &str) -> Result<String, FieldError> {
-        if scheme.is_empty() {
-            return Err(FieldError { reason: reason::REQUIRED, description: "must be given".to_owned() });
-        }
-        if scheme.len() > MAX_SCHEME {
-            return Err(FieldError {
-                reason: reason::TOO_LONG,
-                description: format!("must have at most {MAX_SCHEME} characters"),
-            });
-        }
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-        if !scheme.starts_with(|first: char| first.is_ascii_lowercase()) || !scheme.bytes().all(plain) {
-            return Err(FieldError {
-                reason: reason::MALFORMED,
-                description: "must be lower-case letters, digits, ., _ and -, with a letter first".to_owned(),
-            });
-        }
+        let scheme = Slug::parse(scheme)?;
         // Two words for one scheme, as in the stakeholders service.
-        Ok(if scheme == "phone" { "tel" } else { scheme }.to_owned())
+        Ok(if scheme.as_str() == "phone" { "tel" } else { scheme.as_str() }.to_owned())
     }
 
     /// A checked value: 1 to 300 characters on one line, something in it that can be compared.

@@ -65,6 +65,8 @@ pub(crate) struct Facts {
     pub(crate) candidates: usize,
     /// The party ceased: `deceased` or `closed`; empty when it lives.
     pub(crate) cessation: Option<String>,
+    /// Everything of theirs that is not solved could be looked at: where a count is 0, there is none.
+    pub(crate) cases_known: bool,
     /// Complaints of theirs that are not solved.
     pub(crate) open_complaints: usize,
     /// Other cases of theirs that are not solved.
@@ -111,20 +113,29 @@ pub(crate) fn points(micros: i64) -> String {
     format!("{}.{}", tenths.div_euclid(10), tenths.rem_euclid(10))
 }
 
+const UNKNOWN_LIFE: &str = "it is not known whether the party lives";
+const UNKNOWN_COMPLAINTS: &str = "it is not known whether a complaint is open";
+
 fn rule(action: Action, facts: &Facts) -> (bool, String) {
     match action {
         Action::Identify => match (facts.known, facts.candidates) {
             (true, _) => (false, "it is known who it is".to_owned()),
-            (false, 0) => (true, "nobody is known by this identifier: ask who it is".to_owned()),
+            (false, 0) => (true, "it is not known who it is: ask".to_owned()),
             (false, count) => (true, format!("{count} come into question: ask before anything is told")),
         },
         Action::Condole => match facts.cessation.as_deref() {
-            None => (false, "it is not known whether the party lives".to_owned()),
+            None => (false, UNKNOWN_LIFE.to_owned()),
             Some("") => (false, "nothing says that the party ceased".to_owned()),
             Some(how) => (true, format!("the party is {how}: offer nothing, settle what is open")),
         },
-        Action::SolveComplaint => count(facts.open_complaints, "complaint is open", "complaints are open"),
-        Action::UpdateCase => count(facts.open_cases, "other case is open", "other cases are open"),
+        Action::SolveComplaint => match facts.open_complaints {
+            0 if !facts.cases_known => (false, UNKNOWN_COMPLAINTS.to_owned()),
+            open => count(open, "complaint is open", "complaints are open"),
+        },
+        Action::UpdateCase => match facts.open_cases {
+            0 if !facts.cases_known => (false, "it is not known whether another case is open".to_owned()),
+            open => count(open, "other case is open", "other cases are open"),
+        },
         Action::Recover => recover(facts.health),
         Action::Retain => retain(facts),
         Action::AskAboutNeighbor => match facts.unhappy_neighbors {
@@ -167,7 +178,19 @@ fn recover(health: Option<Health>) -> (bool, String) {
     }
 }
 
+/// Why nothing is to be asked of the party for our own sake; none when it is known to live.
+fn not_living(facts: &Facts) -> Option<String> {
+    match facts.cessation.as_deref() {
+        None => Some(UNKNOWN_LIFE.to_owned()),
+        Some("") => None,
+        Some(how) => Some(format!("the party is {how}")),
+    }
+}
+
 fn retain(facts: &Facts) -> (bool, String) {
+    if let Some(reason) = not_living(facts) {
+        return (false, reason);
+    }
     match facts.alive {
         None => (false, "no model says whether they will order again".to_owned()),
         Some(alive) if alive >= LEAVING => {
@@ -185,6 +208,12 @@ fn percent(share: f64) -> String {
 }
 
 fn invite(facts: &Facts) -> (bool, String) {
+    if let Some(reason) = not_living(facts) {
+        return (false, reason);
+    }
+    if !facts.cases_known {
+        return (false, UNKNOWN_COMPLAINTS.to_owned());
+    }
     let Some(health) = facts.health else {
         return (false, "relationship health rests on no facts".to_owned());
     };
@@ -215,6 +244,7 @@ mod tests {
         Facts {
             known: true,
             cessation: Some(String::new()),
+            cases_known: true,
             health: Some(Health { value_micros: 80_000_000, change_micros: Some(1_000_000) }),
             alive: Some(0.9),
             valuable: true,
@@ -255,6 +285,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_known_is_said_to_be_so_and_nothing_is_asked_of_anybody_for_it() {
+        let told = |facts: &Facts, action: Action| {
+            let found = consider(facts).into_iter().find(|one| one.action == action).unwrap();
+            (found.applies, found.reason)
+        };
+        let blind = Facts { cases_known: false, ..glad() };
+        assert_eq!(chosen(&blind), Action::Serve);
+        for (action, reason) in [
+            (Action::SolveComplaint, "it is not known whether a complaint is open"),
+            (Action::UpdateCase, "it is not known whether another case is open"),
+            (Action::InviteAdvocacy, "it is not known whether a complaint is open"),
+        ] {
+            assert_eq!(told(&blind, action), (false, reason.to_owned()), "{action:?}");
+        }
+        assert_eq!(told(&glad(), Action::SolveComplaint), (false, "no complaint is open".to_owned()));
+        // What is seen of a part is seen.
+        assert_eq!(chosen(&Facts { open_cases: 2, ..blind }), Action::UpdateCase);
+        let leaving = Facts { alive: Some(0.1), ..glad() };
+        assert!(told(&leaving, Action::Retain).0);
+        for (cessation, reason) in
+            [(None, "it is not known whether the party lives"), (Some("deceased".to_owned()), "the party is deceased")]
+        {
+            let facts = Facts { cessation, ..leaving.clone() };
+            assert_eq!(told(&facts, Action::Retain), (false, reason.to_owned()));
+            assert_eq!(told(&facts, Action::InviteAdvocacy), (false, reason.to_owned()));
+        }
+    }
+
+    #[test]
     fn points_are_rounded_down() {
         assert_eq!(points(59_990_000), "59.9");
         assert_eq!(points(0), "0.0");
@@ -263,17 +322,18 @@ mod tests {
 
     proptest! {
         /// Whatever is known: every rule is told once, in order; the last one applies; a party that is not known is
-        /// never offered anything.
+        /// never offered anything, one that is not known to live is asked for nothing, and what nobody could look at is
+        /// not said to be absent.
         #[test]
         fn there_is_always_one_thing_to_do(
             known in any::<bool>(), candidates in 0..5usize, ceased in proptest::option::of("(|deceased|closed)"),
-            complaints in 0..3usize, cases in 0..3usize,
+            complaints in 0..3usize, cases in 0..3usize, cases_known in any::<bool>(),
             value in proptest::option::of((0..=100_000_000i64, proptest::option::of(-100_000_000..100_000_000i64))),
             alive in proptest::option::of(0.0..=1.0f64), valuable in any::<bool>(),
             near in proptest::option::of(0..4usize), refer in proptest::option::of(any::<bool>()),
         ) {
             let facts = Facts {
-                known, candidates, cessation: ceased, open_complaints: complaints, open_cases: cases,
+                known, candidates, cessation: ceased, cases_known, open_complaints: complaints, open_cases: cases,
                 health: value.map(|(value_micros, change_micros)| Health { value_micros, change_micros }),
                 alive, valuable, unhappy_neighbors: near, expiry: None, may_refer: refer,
             };
@@ -284,6 +344,16 @@ mod tests {
             prop_assert!(considered.iter().all(|one| !one.reason.is_empty()));
             if !known {
                 prop_assert_eq!(chosen(&facts), Action::Identify);
+            }
+            let of = |action: Action| considered.iter().find(|one| one.action == action).unwrap();
+            if facts.cessation.as_deref() != Some("") {
+                prop_assert!(!of(Action::Retain).applies && !of(Action::InviteAdvocacy).applies);
+            }
+            prop_assert!(cases_known || !of(Action::InviteAdvocacy).applies);
+            for (action, count) in [(Action::SolveComplaint, complaints), (Action::UpdateCase, cases)] {
+                let told = of(action);
+                prop_assert_eq!(told.applies, count > 0);
+                prop_assert_eq!(told.reason.starts_with("it is not known"), count == 0 && !cases_known);
             }
         }
     }

@@ -74,28 +74,6 @@ impl Survey {
     pub(crate) fn question(text: &str) -> Result<String, FieldError> {
         block(text, 1, MAX_QUESTION)
     }
-
-    /// A tag of RFC 5646 such as `pt-BR`, or empty; at most 35 characters. Its form is checked, not whether there is
-    /// such a language.
-    pub(crate) fn language(tag: &str) -> Result<String, FieldError> {
-        if tag.is_empty() {
-            return Ok(String::new());
-        }
-        if tag.len() > 35 {
-            return Err(FieldError::new(reason::TOO_LONG, "must have at most 35 characters"));
-        }
-        let mut parts = tag.split('-');
-        let primary = parts
-            .next()
-            .is_some_and(|part| (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphabetic()));
-        let rest =
-            parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-        if primary && rest {
-            Ok(tag.to_owned())
-        } else {
-            Err(FieldError::new(reason::MALFORMED, "must be a language tag such as pt-BR"))
-        }
-    }
 }
 
 /// An answer on the scale of its survey.
@@ -183,7 +161,7 @@ impl NewResponse {
     /// The interaction that the response is.
     pub(crate) fn interaction(&self, survey: &Survey, score: Score) -> NewInteraction {
         NewInteraction {
-            kind: Slug::fixed(KIND),
+            kind: Slug::own(KIND),
             channel: self.channel,
             direction: Direction::Inbound,
             participants: vec![Participant {
@@ -262,16 +240,9 @@ mod tests {
     }
 
     #[test]
-    fn questions_and_languages_are_checked() {
+    fn questions_are_checked() {
         assert_eq!(Survey::question("").unwrap_err().reason, reason::REQUIRED);
         assert!(Survey::question(&"ä".repeat(MAX_QUESTION)).is_ok());
         assert_eq!(Survey::question(&"ä".repeat(MAX_QUESTION + 1)).unwrap_err().reason, reason::TOO_LONG);
-        for good in ["", "pt", "pt-BR", "zh-Hant-TW", "de-CH-1996"] {
-            assert_eq!(Survey::language(good).unwrap(), good);
-        }
-        for bad in ["p", "pt_BR", "12", "pt-", "portuguese-", "ä"] {
-            assert_eq!(Survey::language(bad).unwrap_err().reason, reason::MALFORMED, "{bad}");
-        }
-        assert_eq!(Survey::language(&"pt-".repeat(12)).unwrap_err().reason, reason::TOO_LONG);
     }
 }

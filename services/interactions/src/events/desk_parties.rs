@@ -16,13 +16,14 @@ use rapport_types::{FieldError, TenantId, Uuid};
 
 use crate::domain::{PartyName, SectionKind};
 use crate::queries::Asking;
-use crate::store::{Known, SectionKey, Tie, TieKey, section_put, tie_change};
+use crate::store::{Known, SectionKey, Tie, TieKey, section_drop, section_put, tie_change};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many parties are asked about at once, where each takes a question of its own.
 const SIDE_BY_SIDE: usize = 8;
-/// The channel that a consent for every channel is looked at on: the one that a desk shows unless told otherwise.
+/// The channel that a consent for every channel is looked at on: the one that a desk shows unless told otherwise. What
+/// is kept of the others is forgotten then, and learned again when somebody asks.
 const ANY_CHANNEL: &str = "phone";
 
 /// Learns what the desk shows of a party: its card when it changes, its consents when they do, and who is near it.
@@ -67,6 +68,8 @@ type Consented = (TenantId, Uuid, String);
 #[derive(Default)]
 pub(crate) struct Learned {
     sections: BTreeMap<SectionKey, Known>,
+    /// Those whose consents changed on every channel.
+    everywhere: BTreeSet<(TenantId, Uuid)>,
     ties: BTreeMap<TieKey, Option<Tie>>,
 }
 
@@ -75,6 +78,8 @@ pub(crate) struct Learned {
 struct Spoken {
     cards: BTreeMap<TenantId, BTreeSet<Uuid>>,
     consents: BTreeSet<Consented>,
+    /// Those whose consents changed on every channel.
+    everywhere: BTreeSet<(TenantId, Uuid)>,
     ties: BTreeMap<TieKey, Option<Tie>>,
 }
 
@@ -92,8 +97,13 @@ impl Spoken {
         for event in events {
             if let Some(consent) = event.decode::<proto::ConsentRecorded>() {
                 let consent = consent?;
-                let channel = if consent.channel.is_empty() { ANY_CHANNEL.to_owned() } else { consent.channel };
                 let party = party(&consent.party).map_err(|error| error.at("party"))?;
+                let channel = if consent.channel.is_empty() {
+                    spoken.everywhere.insert((event.tenant.clone(), party));
+                    ANY_CHANNEL.to_owned()
+                } else {
+                    consent.channel
+                };
                 spoken.consents.insert((event.tenant.clone(), party, channel));
             } else if let Some(changed) = card_of(event) {
                 let party = party(&changed?).map_err(|error| error.at("party"))?;
@@ -177,7 +187,7 @@ impl Consumer for DeskParties {
         let spoken = Spoken::of(events)?;
         let position = events.last().map_or(0, |event| event.position);
         let trace = events.last().and_then(|event| event.traceparent.as_deref());
-        let mut learned = Learned { sections: BTreeMap::new(), ties: spoken.ties };
+        let mut learned = Learned { sections: BTreeMap::new(), everywhere: spoken.everywhere, ties: spoken.ties };
         for (tenant, parties) in spoken.cards {
             let as_of = self.cx.world.now();
             let asking = Asking::new(&self.cx, &tenant, PATIENCE, trace);
@@ -198,7 +208,9 @@ impl Consumer for DeskParties {
         Ok(learned)
     }
 
-    async fn apply(&self, tx: &Tx, _events: &[Event], learned: &Learned, _out: &mut Outbox) -> Result<(), StoreError> {
+    async fn apply(&self, tx: &Tx, events: &[Event], learned: &Learned, _out: &mut Outbox) -> Result<(), StoreError> {
+        let position = events.last().map_or(0, |event| event.position);
+        section_drop(tx, &learned.everywhere, SectionKind::Consents, position).await?;
         section_put(tx, &learned.sections).await?;
         tie_change(tx, &learned.ties).await?;
         Ok(())
@@ -209,8 +221,17 @@ impl Consumer for DeskParties {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use prost::Name;
+    use proto::privacy_service_server::{PrivacyService, PrivacyServiceServer};
+    use rapport_rpc::Transport;
+    use rapport_store::Work;
+    use rapport_testkit::each_store;
+    use rapport_testkit::place::StorePlace;
+    use tonic::transport::server::{Server, TcpIncoming};
+    use tonic::{Request, Response, Status};
 
     use super::*;
+    use crate::fixture::{Keep, context_among, keep, tenant};
+    use crate::store::section_find;
 
     fn event<P: Name>(position: i64, payload: &P) -> Event {
         Event {
@@ -259,5 +280,114 @@ mod tests {
         assert_eq!(spoken.consents.first().unwrap().2, "phone");
         events.push(event(5, &ended));
         assert!(Spoken::of(&events).unwrap().ties.values().all(Option::is_none));
+    }
+
+    /// A stakeholders service where everybody refuses everything.
+    struct Refusing;
+
+    #[tonic::async_trait]
+    impl PrivacyService for Refusing {
+        async fn record_consent(
+            &self,
+            _: Request<proto::RecordConsentRequest>,
+        ) -> Result<Response<proto::Consent>, Status> {
+            Ok(Response::new(proto::Consent::default()))
+        }
+
+        async fn check_consent(
+            &self,
+            _: Request<proto::CheckConsentRequest>,
+        ) -> Result<Response<proto::CheckConsentResponse>, Status> {
+            let reason = proto::ConsentReason::Withdrawn.into();
+            Ok(Response::new(proto::CheckConsentResponse { reason, ..proto::CheckConsentResponse::default() }))
+        }
+    }
+
+    /// Where it is.
+    fn refusing() -> Transport {
+        let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = format!("http://{}", incoming.local_addr().unwrap());
+        tokio::spawn(Server::builder().add_service(PrivacyServiceServer::new(Refusing)).serve_with_incoming(incoming));
+        Transport::network(&address).unwrap()
+    }
+
+    /// A batch of the feed.
+    struct Batch {
+        consumer: DeskParties,
+        events: Vec<Event>,
+        learned: Learned,
+    }
+
+    #[async_trait]
+    impl Work for Batch {
+        type Output = ();
+
+        async fn run(&self, tx: &Tx, out: &mut Outbox) -> Result<(), StoreError> {
+            self.consumer.apply(tx, &self.events, &self.learned, out).await
+        }
+    }
+
+    async fn hand(cx: &Context, events: Vec<Event>) {
+        let consumer = DeskParties::new(cx.clone(), vec!["marketing".to_owned()]);
+        let learned = consumer.gather(&events).await.unwrap();
+        cx.store.run(Batch { consumer, events, learned }).await.unwrap();
+    }
+
+    fn kept(of: &str, id: u128, facet: &str, position: i64) -> (SectionKey, Known) {
+        let consent = desk::ContextConsent { purpose: "marketing".to_owned(), allowed: true, ..Default::default() };
+        let section = desk::ConsentSection { status: None, consents: vec![consent] };
+        let (tenant, party, facet) = (tenant(of), Uuid::from_u128(id), facet.to_owned());
+        let key = SectionKey { tenant, party, kind: SectionKind::Consents, facet };
+        (key, Known { position, as_of: Timestamp::from_micros(0), plain: section.encode_to_vec() })
+    }
+
+    /// The channels whose consents are kept of a party, and whether they allow anything.
+    async fn channels(cx: &Context, of: &str, id: u128) -> Vec<(String, bool)> {
+        let found = section_find(&cx.store, &tenant(of), &[Uuid::from_u128(id)], Some(SectionKind::Consents)).await;
+        let allows = |known: &Known| {
+            let section = desk::ConsentSection::decode(known.plain.as_slice()).unwrap();
+            section.consents.iter().any(|one| one.allowed)
+        };
+        found.unwrap().into_iter().map(|(key, known)| (key.facet, allows(&known))).collect()
+    }
+
+    each_store! {
+        async fn a_consent_on_every_channel_leaves_nothing_kept_that_says_otherwise(place: StorePlace) {
+            let cx = context_among(&place, [("stakeholders".to_owned(), refusing())].into()).await;
+            let card = SectionKey { kind: SectionKind::Card, ..kept("acme", 1, "", 3).0 };
+            let sections = [
+                kept("acme", 1, "email", 3),
+                kept("acme", 1, "phone", 3),
+                kept("acme", 1, "sms", 3),
+                kept("acme", 2, "email", 3),
+                kept("other", 1, "email", 3),
+                (card.clone(), kept("acme", 1, "", 3).1),
+            ];
+            keep(&cx, Keep { sections: sections.into(), ..Keep::default() }).await;
+            let consent = |id: u128, channel: &str| proto::ConsentRecorded {
+                party: name(id), channel: channel.to_owned(), ..proto::ConsentRecorded::default()
+            };
+            let shown = |channels: &[(&str, bool)]| -> Vec<(String, bool)> {
+                channels.iter().map(|(channel, allowed)| ((*channel).to_owned(), *allowed)).collect()
+            };
+            // On one channel: the others stand.
+            hand(&cx, vec![event(4, &consent(1, "sms"))]).await;
+            assert_eq!(channels(&cx, "acme", 1).await, shown(&[("email", true), ("phone", true), ("sms", false)]));
+            // On all of them: what was learned of one stays, and nobody says anything of the others.
+            hand(&cx, vec![event(5, &consent(1, ""))]).await;
+            assert_eq!(channels(&cx, "acme", 1).await, shown(&[("phone", false)]));
+            assert_eq!(channels(&cx, "acme", 2).await, shown(&[("email", true)]));
+            assert_eq!(channels(&cx, "other", 1).await, shown(&[("email", true)]));
+            let cards = section_find(&cx.store, &card.tenant, &[card.party], Some(SectionKind::Card)).await.unwrap();
+            assert_eq!(cards.len(), 1);
+            // Two in a batch: both are learned.
+            hand(&cx, vec![event(6, &consent(2, "email")), event(7, &consent(2, ""))]).await;
+            assert_eq!(channels(&cx, "acme", 2).await, shown(&[("email", false), ("phone", false)]));
+            // What somebody heard after it stays, though the batch comes again.
+            keep(&cx, Keep { sections: [kept("acme", 1, "email", 8)].into(), ..Keep::default() }).await;
+            hand(&cx, vec![event(5, &consent(1, ""))]).await;
+            assert_eq!(channels(&cx, "acme", 1).await, shown(&[("email", true), ("phone", false)]));
+            cx.store.close().await;
+        }
     }
 }

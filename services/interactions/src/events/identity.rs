@@ -170,7 +170,7 @@ fn in_force(medium: &proto::ContactMedium, now: Timestamp) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use rapport_proto::interactions::v1 as interactions;
     use rapport_proto::interactions::v1::interaction_service_server::InteractionService;
@@ -198,7 +198,8 @@ mod tests {
         }
     }
 
-    fn holder(id: u128, numbers: &[(&str, bool)]) -> proto::Party {
+    /// A party that holds numbers, each its own or shared.
+    pub(crate) fn holder(id: u128, numbers: &[(&str, bool)]) -> proto::Party {
         let media = numbers.iter().map(|(number, shared)| proto::ContactMedium {
             kind: proto::MediumKind::Phone.into(),
             normalized_value: (*number).to_owned(),
@@ -208,7 +209,8 @@ mod tests {
         proto::Party { name: party(id), contact_media: media.collect(), ..proto::Party::default() }
     }
 
-    async fn learn(cx: &Context, parties: &[proto::Party]) -> Committed<()> {
+    /// Learns what parties hold now, and nothing else.
+    pub(crate) async fn learn(cx: &Context, parties: &[proto::Party]) -> Committed<()> {
         let acme = tenant("acme");
         let mut holdings = Holdings { parties: HashSet::new(), rows: Vec::new() };
         for party in parties {

@@ -13,6 +13,8 @@ pub(crate) use desk_loyalty::DeskLoyalty;
 pub(crate) use desk_parties::DeskParties;
 pub(crate) use desk_scores::DeskScores;
 pub(crate) use identity::Identity;
+#[cfg(test)]
+pub(crate) use identity::tests::{holder, learn};
 pub(crate) use produced::{case_opened, case_transitioned, interaction_recorded, origin_attributed};
 pub(crate) use surveys::{survey_created, survey_response_recorded};
 pub(crate) use versions::{interaction_amended, interaction_retracted};

@@ -1,5 +1,6 @@
 use async_trait::async_trait;
-use rapport_store::sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use rapport_store::run_script;
+use rapport_store::sea_orm::DbErr;
 use rapport_store::sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
 /// Interactions, cases, and whose an identifier is.
@@ -131,19 +132,9 @@ CREATE TABLE case_event (
 ){clustered};
 "#;
 
-fn tables(backend: DbBackend) -> String {
-    let (text, bytes, uuid, clustered) = match backend {
-        DbBackend::Postgres => ("TEXT COLLATE \"C\"", "BYTEA", "UUID", ""),
-        _ => ("TEXT", "BLOB", "BLOB", " WITHOUT ROWID"),
-    };
-    TABLES.replace("{text}", text).replace("{bytes}", bytes).replace("{uuid}", uuid).replace("{clustered}", clustered)
-}
-
 #[async_trait]
 impl MigrationTrait for Foundation {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let db = manager.get_connection();
-        db.execute_unprepared(&tables(db.get_database_backend())).await?;
-        Ok(())
+        run_script(manager, TABLES).await
     }
 }

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use rapport_store::run_script;
 use rapport_store::sea_orm::DbErr;
 use rapport_store::sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
@@ -63,6 +64,6 @@ CREATE TABLE participant_version (
 #[async_trait]
 impl MigrationTrait for Versions {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        super::run(manager, TABLES).await
+        run_script(manager, TABLES).await
     }
 }

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use rapport_store::run_script;
 use rapport_store::sea_orm::DbErr;
 use rapport_store::sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
@@ -52,6 +53,6 @@ CREATE INDEX survey_response_origin ON survey_response (tenant, origin, occurred
 #[async_trait]
 impl MigrationTrait for Surveys {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        super::run(manager, TABLES).await
+        run_script(manager, TABLES).await
     }
 }

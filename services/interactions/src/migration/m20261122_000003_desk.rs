@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use rapport_store::run_script;
 use rapport_store::sea_orm::DbErr;
 use rapport_store::sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
@@ -57,6 +58,6 @@ CREATE INDEX desk_tie_strength ON desk_tie (tenant, party, weight_micros, relati
 #[async_trait]
 impl MigrationTrait for Desk {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        super::run(manager, TABLES).await
+        run_script(manager, TABLES).await
     }
 }

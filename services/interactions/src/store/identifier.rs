@@ -134,6 +134,11 @@ pub(crate) async fn identifier_move(
              contested = excluded.contested",
         )
         .await?;
+    alias_insert(tx, attributed).await
+}
+
+/// Writes to whom origins belong from now on. None of them belonged to anybody before.
+pub(crate) async fn alias_insert(tx: &Tx, attributed: &[(TenantId, Uuid, Uuid)]) -> Result<(), DbErr> {
     let mut aliases = Rows::new("alias", &["tenant", "origin", "party"]);
     for (tenant, origin, party) in attributed {
         aliases.push([tenant.as_str().into(), (*origin).into(), (*party).into()]);

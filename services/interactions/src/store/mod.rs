@@ -16,13 +16,15 @@ mod version;
 pub(crate) use call::{CallRow, CallText, call_find, call_put};
 pub(crate) use case_file::{CaseMove, CasePage, CaseRow, case_find, case_insert, case_list, case_update};
 pub(crate) use filter::{Filter, case_filter, interaction_filter, timeline_filter};
-pub(crate) use identifier::{HolderRow, alias_find, alias_origins, holder_replace, identifier_find, identifier_move};
+pub(crate) use identifier::{
+    HolderRow, alias_find, alias_insert, alias_origins, holder_replace, identifier_find, identifier_move,
+};
 pub(crate) use interaction::{
     AmountColumns, InteractionRow, ListPage, interaction_find, interaction_insert, interaction_insert_of,
     interaction_known, interaction_list,
 };
 pub(crate) use participant::StoredParticipant;
-pub(crate) use section::{Known, SectionKey, section_find, section_put};
+pub(crate) use section::{Known, SectionKey, section_drop, section_find, section_put};
 pub(crate) use survey::{
     Counting, ResponsePage, ResponseRow, SurveyRow, case_known, response_count, response_find, response_insert,
     response_list, response_retract, survey_find, survey_insert, survey_list,

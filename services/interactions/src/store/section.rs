@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rapport_store::sea_orm::{ConnectionTrait, DbErr, Value};
 use rapport_store::{Rows, Sql, Store, StoreError, Subject, Tx, read_error};
@@ -64,6 +64,29 @@ pub(crate) async fn section_put(tx: &Tx, sections: &BTreeMap<SectionKey, Known>)
          OR (desk_section.position = excluded.position AND desk_section.as_of <= excluded.as_of)",
     )
     .await?;
+    Ok(())
+}
+
+/// Forgets what is kept of parties, of one sort and of every facet, where it knows less of the source's feed than
+/// `position`.
+pub(crate) async fn section_drop(
+    tx: &Tx,
+    parties: &BTreeSet<(TenantId, Uuid)>,
+    kind: SectionKind,
+    position: i64,
+) -> Result<(), StoreError> {
+    let parties: Vec<&(TenantId, Uuid)> = parties.iter().collect();
+    for some in parties.chunks(5_000) {
+        let values = some.iter().flat_map(|(tenant, party)| [Value::from(tenant.as_str()), Value::from(*party)]);
+        Sql::new(tx.db(), "DELETE FROM desk_section WHERE ")
+            .in_rows(&["tenant", "party"], values.collect())
+            .text(" AND kind = ")
+            .bind(kind.code())
+            .text(" AND position < ")
+            .bind(position)
+            .execute(tx.db())
+            .await?;
+    }
     Ok(())
 }
 

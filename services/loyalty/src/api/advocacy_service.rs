@@ -11,13 +11,14 @@ use rapport_types::page::PageSize;
 use rapport_types::{Timestamp, Uuid, reason};
 use tonic::{Request, Response};
 
-use super::convert::invitation::{answer, invitation_note, invitation_reason, to_invitation, wanted_state};
+use super::convert::invitation::{answer, invitation_note, invitation_reason, to_funnel, to_invitation, wanted_state};
+use super::paging::cut;
 use crate::commands::{InviteAdvocate, RespondToInvitation};
 use crate::domain::{InvitationName, MemberName, PartyName, ResponseName, Slug};
 use crate::queries::{
     Advocates, Candidate, InvitationList, advocacy_funnel, get_invitation, list_invitations, show_invitation,
 };
-use crate::store::{InvitationRow, invitation_find, member_find, member_of_party};
+use crate::store::{InvitationRow, catalogs_warm, invitation_find, member_find, member_of_party};
 
 /// `rapport.loyalty.v1.AdvocacyService`.
 #[derive(Clone)]
@@ -164,8 +165,12 @@ impl Advocacy {
         let scope = call.scope(call.method, &request.request_id, &request)?;
         let members = self.memberships(&call, name.uuid()).await?;
         let (units, world) = (self.advocates.rules().social_units, self.cx.world.clone());
-        let command = RespondToInvitation { id: name.uuid(), answer, note, occurred_at, members, units, world };
-        self.answered(self.cx.store.submit(scope, command).await?).await
+        let catalogs = Arc::clone(self.advocates.catalogs());
+        let command =
+            RespondToInvitation { id: name.uuid(), answer, note, occurred_at, members, units, world, catalogs };
+        let done = self.cx.store.submit(scope, command).await?;
+        catalogs_warm(&self.cx.store, self.advocates.catalogs()).await;
+        self.answered(done).await
     }
 
     /// The memberships of whoever an invitation is for; none where there is no such invitation, which the write will say.
@@ -207,14 +212,9 @@ impl Advocacy {
         let after: Option<Uuid> = store.pages().open(&binding, &request.page_token)?;
         let party = party.map(|party| party.uuid());
         let list = InvitationList { party, state, after, limit: size.probe() };
-        let mut views = list_invitations(store, call.tenant(), list).await?;
-        let more = views.len() > size.get();
-        views.truncate(size.get());
-        let next_page_token = match views.last() {
-            Some(last) if more => store.pages().seal(&binding, &last.invitation.id)?,
-            _ => String::new(),
-        };
-        let invitations = views.into_iter().map(to_invitation).collect();
+        let read = list_invitations(store, call.tenant(), list).await?;
+        let (page, next_page_token) = cut(store, &binding, size, read, |view| view.invitation.id)?;
+        let invitations = page.into_iter().map(to_invitation).collect();
         Ok(Response::new(proto::ListInvitationsResponse { invitations, next_page_token }))
     }
 
@@ -236,7 +236,7 @@ impl Advocacy {
         }
         fields.finish()?;
         let funnel = advocacy_funnel(&self.cx.store, call.tenant(), from, until, now).await?;
-        Ok(Response::new(funnel))
+        Ok(Response::new(to_funnel(&funnel)))
     }
 }
 

@@ -18,7 +18,7 @@ use super::program_service::checked;
 use crate::commands::{Post, Posted};
 use crate::domain::{Lot, MemberName};
 use crate::queries::{balances, journal, lots};
-use crate::store::{Catalogs, LotPage, LotPlace};
+use crate::store::{Catalogs, LotPage, LotPlace, catalogs_warm};
 
 /// How far `expiring` looks ahead when nothing is said.
 const SOON: Duration = Duration::from_secs(30 * 86_400);
@@ -32,8 +32,8 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// The service over its parts.
-    pub(crate) fn new(cx: Context) -> Ledger {
-        Ledger { cx, catalogs: Arc::default() }
+    pub(crate) fn new(cx: Context, catalogs: Arc<Catalogs>) -> Ledger {
+        Ledger { cx, catalogs }
     }
 }
 
@@ -151,6 +151,7 @@ impl Ledger {
             catalogs: self.catalogs.clone(),
         };
         let done: Committed<Posted> = store.submit(scope, command).await?;
+        catalogs_warm(store, &self.catalogs).await;
         Ok(written(store.service(), done, |posted| to_transaction(member, &posted, grounds)))
     }
 }

@@ -26,8 +26,8 @@ pub(crate) struct Tiers {
 
 impl Tiers {
     /// The service over its parts.
-    pub(crate) fn new(cx: Context) -> Tiers {
-        Tiers { cx, catalogs: Arc::default() }
+    pub(crate) fn new(cx: Context, catalogs: Arc<Catalogs>) -> Tiers {
+        Tiers { cx, catalogs }
     }
 }
 

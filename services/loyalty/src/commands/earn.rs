@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use rapport_store::{LockKey, Outbox, StoreError, Tx};
 use rapport_types::id::World;
@@ -7,9 +7,9 @@ use rapport_types::{TenantId, Timestamp, Uuid};
 
 use super::post::ledger_lock;
 use super::told::tell;
-use crate::domain::{Key, Member, MemberName, Occasion, ProgramName, ProgramState, Rule, Trigger, Unearned};
+use crate::domain::{Key, Member, Occasion, ProgramState, Rule, Trigger, Unearned};
 use crate::error::refused;
-use crate::store::{Books, Catalogs, Wanted, books_load, books_save, catalog_find, member_of_parties};
+use crate::store::{Catalogs, Wanted, books_open, books_save, catalogs_load, member_of_parties};
 
 /// Something that happened elsewhere and may earn.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,75 +27,74 @@ pub(crate) struct Earning {
     pub(crate) traceparent: Option<String>,
 }
 
-/// What something earned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Earned {
-    /// Its place among the earnings.
-    pub(crate) at: usize,
-    pub(crate) transaction: Uuid,
-    pub(crate) member: MemberName,
-    pub(crate) rule: Uuid,
-    pub(crate) amount: i64,
-}
-
 /// Posts what these earn by every rule that they set off, once for each member, rule and source, in a fixed number of
-/// statements. It is for consumers, in the transaction that moves their cursor; what earns nothing, or has earned
-/// before, is left out of the answer.
+/// statements; gives how many postings that were. It is for consumers, in the transaction that moves their cursor; what
+/// earns nothing, or has earned before, is left out.
 ///
 /// # Errors
 /// The database's; Precondition when a balance would not fit.
 pub(crate) async fn earn(
     tx: &Tx,
     world: &World,
+    catalogs: &Catalogs,
     earnings: &[Earning],
     out: &mut Outbox,
-) -> Result<Vec<Earned>, StoreError> {
+) -> Result<usize, StoreError> {
     let parties: BTreeSet<Key> = earnings.iter().map(|one| (one.tenant.clone(), one.party)).collect();
-    let mut members: BTreeMap<Key, Vec<Member>> = BTreeMap::new();
+    let mut members: HashMap<Key, Member> = HashMap::new();
+    let mut memberships: HashMap<Key, Vec<Key>> = HashMap::new();
     let mut programs = BTreeSet::new();
     for (tenant, member) in member_of_parties(tx.db(), &parties).await? {
         programs.insert((tenant.clone(), member.program));
-        members.entry((tenant, member.party)).or_default().push(member);
+        let key = (tenant.clone(), member.id);
+        memberships.entry((tenant, member.party)).or_default().push(key.clone());
+        members.insert(key, member);
     }
-    if members.is_empty() {
-        return Ok(Vec::new());
-    }
-    let catalogs = catalog_find(tx.db(), &programs).await?;
-    let mut jobs: Vec<(usize, Key, Rule)> = Vec::new();
-    for (at, earning) in earnings.iter().enumerate() {
-        let whose = members.get(&(earning.tenant.clone(), earning.party)).into_iter().flatten();
-        for member in whose {
+    let catalogs = catalogs_load(tx.db(), &programs, catalogs, false).await?;
+    let mut jobs: Vec<(&Earning, Key, Rule)> = Vec::new();
+    for earning in earnings {
+        let whose = memberships.get(&(earning.tenant.clone(), earning.party)).into_iter().flatten();
+        for (key, member) in whose.filter_map(|key| Some((key, members.get(key)?))) {
             let Some(catalog) = catalogs.get(&(earning.tenant.clone(), member.program)) else { continue };
             if catalog.program.state != ProgramState::Published {
                 continue;
             }
             for rule in catalog.rules.values().filter(|rule| rule.trigger.is_set_off_by(&earning.trigger)) {
-                jobs.push((at, (earning.tenant.clone(), member.id), rule.clone()));
+                jobs.push((earning, key.clone(), rule.clone()));
             }
         }
+    }
+    if jobs.is_empty() {
+        return Ok(0);
     }
     let wanted = Wanted {
         members: jobs.iter().map(|(_, key, _)| key.clone()).collect(),
         takers: BTreeSet::new(),
         sources: jobs
             .iter()
-            .map(|(at, key, rule)| (key.0.clone(), key.1, rule.id, earnings[*at].source.clone()))
+            .map(|(earning, key, rule)| (key.0.clone(), key.1, rule.id, earning.source.clone()))
             .collect(),
     };
-    let mut books = locked(tx, &wanted).await?;
-    let mut earned = Vec::new();
-    for (at, key, rule) in jobs {
-        let Earning { tenant, money, source, occurred_at, traceparent, .. } = &earnings[at];
+    // Nobody else may write to these books until the transaction ends. Members never change.
+    let locks: Vec<LockKey> = wanted.members.iter().map(|(tenant, member)| ledger_lock(tenant, *member)).collect();
+    tx.lock(&locks).await?;
+    members.retain(|key, _| wanted.members.contains(key));
+    let mut books = books_open(tx.db(), &wanted, members, catalogs, tx.now()).await?;
+    let mut earned = 0;
+    for (earning, key, rule) in jobs {
+        let Earning { tenant, money, source, occurred_at, traceparent, .. } = earning;
         let Some((holder, catalog)) = books.of(&key) else { continue };
-        let transaction = world.next_id();
-        let occasion =
-            Occasion { transaction, lot: world.next_id(), source: source.clone(), occurred_at: *occurred_at };
+        let occasion = Occasion {
+            transaction: world.next_id(),
+            lot: world.next_id(),
+            source: source.clone(),
+            occurred_at: *occurred_at,
+        };
         match holder.earn(&catalog, &rule, *money, occasion, tx.now()) {
             Ok(done) => {
                 out.traceparent(traceparent.clone());
                 tell(out, tenant, &holder.member, &done);
-                let member = MemberName::new(ProgramName::new(holder.member.program), key.1);
-                earned.push(Earned { at, transaction, member, rule: rule.id, amount: done.posted.entry.amount });
+                earned += 1;
             }
             Err(Unearned::Before(_) | Unearned::Nothing(_)) => {}
             Err(Unearned::Refused(why)) => return Err(StoreError::Domain(refused(why, 0))),
@@ -103,11 +102,4 @@ pub(crate) async fn earn(
     }
     books_save(tx.db(), books).await?;
     Ok(earned)
-}
-
-/// Books that nobody else may write to until the transaction ends.
-async fn locked(tx: &Tx, wanted: &Wanted) -> Result<Books, StoreError> {
-    let locks: Vec<LockKey> = wanted.members.iter().map(|(tenant, member)| ledger_lock(tenant, *member)).collect();
-    tx.lock(&locks).await?;
-    Ok(books_load(tx.db(), wanted, &Catalogs::default(), tx.now()).await?)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rapport_store::{Command, Item, LockKey, Outbox, StoreError, Subject, SubjectKeys, Tx};
 use rapport_types::error::Error;
-use rapport_types::{TenantId, Timestamp, Uuid};
+use rapport_types::{TenantId, Timestamp, Uuid, reason};
 
 use super::Standings;
 use crate::domain::{Advocate, Invitation, InvitationRules, Key, Proposal, ResponseName, Slug};
@@ -66,17 +66,24 @@ impl Inviting {
     }
 
     /// The invitation, made or not; the one there is where the response led to one before.
+    ///
+    /// # Errors
+    /// Invalid where the response led to an invitation of somebody else. Nothing has changed then.
     pub(crate) fn invite(
         &mut self,
         tenant: &TenantId,
         wanted: &InviteAdvocate,
-        reason: Option<Vec<u8>>,
+        why: Option<Vec<u8>>,
         now: Timestamp,
         out: &mut Outbox,
-    ) -> InvitationRow {
+    ) -> Result<InvitationRow, Error> {
         let response = wanted.response.map(|response| (tenant.clone(), response.uuid()));
         if let Some(row) = response.as_ref().and_then(|response| self.responses.get(response)) {
-            return row.clone();
+            if !is_for(&row.invitation, &wanted.advocate) {
+                let what = "led to an invitation of another party; name its own, or none and say the reason";
+                return Err(Error::field("survey_response", reason::CONFLICTING_FIELDS, what));
+            }
+            return Ok(row.clone());
         }
         let InviteAdvocate { advocate, rules, .. } = wanted;
         let verdict = self.standings.judge(tenant, advocate, rules, now);
@@ -92,12 +99,12 @@ impl Inviting {
         let invitation = Invitation::decided(wanted.id, proposal, verdict, &advocate.zone.name, rules.lifetime, now);
         self.standings.note(tenant, advocate.party, invitation.as_sent());
         invitation_changed(out, tenant, &invitation);
-        let row = InvitationRow { tenant: tenant.clone(), invitation, reason, note: None };
+        let row = InvitationRow { tenant: tenant.clone(), invitation, reason: why, note: None };
         if let Some(response) = response {
             self.responses.insert(response, row.clone());
         }
         self.rows.push(row.clone());
-        row
+        Ok(row)
     }
 
     /// Writes them.
@@ -106,6 +113,14 @@ impl Inviting {
     /// The database's.
     pub(crate) async fn apply(self, tx: &Tx) -> Result<(), StoreError> {
         Ok(invitation_insert(tx.db(), &self.rows).await?)
+    }
+}
+
+/// Whether an invitation is for this one: the same party, or where one of them is nobody yet, the same origin.
+fn is_for(invitation: &Invitation, advocate: &Advocate) -> bool {
+    match (invitation.party, advocate.party) {
+        (Some(invited), Some(party)) => invited == party,
+        _ => invitation.origin == advocate.origin,
     }
 }
 
@@ -141,9 +156,8 @@ impl Command for InviteAdvocate {
 
     fn decide(item: &Item<Self>, state: &mut State, out: &mut Outbox) -> Result<InvitationRow, Error> {
         let Item { scope, command, now } = item;
-        let reason = sealing::reason(&state.keys, &scope.tenant, command.advocate.origin, &command.reason);
-        let reason = reason.map_err(decided)?;
-        Ok(state.inviting.invite(&scope.tenant, command, reason, *now, out))
+        let why = sealing::reason(&state.keys, &scope.tenant, command.advocate.origin, &command.reason);
+        state.inviting.invite(&scope.tenant, command, why.map_err(decided)?, *now, out)
     }
 
     async fn apply(tx: &Tx, state: State) -> Result<(), StoreError> {

@@ -18,7 +18,7 @@ use super::*;
 use crate::domain::*;
 use crate::fixture::{clock, context, tenant};
 use crate::queries::{balances, journal, lots, standing};
-use crate::store::{Catalogs, LotPage};
+use crate::store::{Additions, Catalogs, LotPage, catalog_find, catalog_insert, catalogs_load, catalogs_warm, program_update};
 use crate::workers::settle;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -208,6 +208,7 @@ impl House {
 
 struct Earn {
     world: rapport_types::World,
+    catalogs: Arc<Catalogs>,
     earnings: Vec<Earning>,
 }
 
@@ -216,7 +217,43 @@ impl Work for Earn {
     type Output = usize;
 
     async fn run(&self, tx: &Tx, out: &mut Outbox) -> Result<usize, StoreError> {
-        Ok(earn(tx, &self.world, &self.earnings, out).await?.len())
+        earn(tx, &self.world, &self.catalogs, &self.earnings, out).await
+    }
+}
+
+fn other_rule(id: u128) -> Rule {
+    Rule {
+        id: Uuid::from_u128(id),
+        program: PROGRAM,
+        unit_type: POINTS,
+        display_name: "visits".into(),
+        trigger: Trigger::Manual,
+        award: Award::Fixed(10),
+        max_units: 0,
+        recorded_at: Timestamp::EPOCH,
+    }
+}
+
+/// A change of a programme that somebody reads before it is rolled back.
+struct Unsettled {
+    catalogs: Arc<Catalogs>,
+    of: Key,
+}
+
+#[async_trait]
+impl Work for Unsettled {
+    type Output = ();
+
+    async fn run(&self, tx: &Tx, _: &mut Outbox) -> Result<(), StoreError> {
+        let wanted = std::collections::BTreeSet::from([self.of.clone()]);
+        let mut program = catalog_find(tx.db(), &wanted).await?.remove(&self.of).unwrap().program;
+        program.version += 1;
+        let rules = vec![(self.of.0.clone(), other_rule(0x42))];
+        catalog_insert(tx.db(), Additions { rules, ..Additions::default() }).await?;
+        program_update(tx.db(), [(&self.of.0, &program)]).await?;
+        let seen = catalogs_load(tx.db(), &wanted, &self.catalogs, false).await?;
+        assert!(seen[&self.of].rules.contains_key(&Uuid::from_u128(0x42)));
+        Err(Error::precondition(reason::CONTENTION, "it is rolled back").into())
     }
 }
 
@@ -232,7 +269,8 @@ impl House {
             traceparent: None,
         };
         let again = earning.clone();
-        let work = Earn { world: self.cx.world.clone(), earnings: vec![earning, again] };
+        let catalogs = Arc::clone(&self.catalogs);
+        let work = Earn { world: self.cx.world.clone(), catalogs, earnings: vec![earning, again] };
         self.cx.store.run(work).await.unwrap().reply
     }
 }
@@ -258,7 +296,7 @@ each_store! {
             assert_eq!(states(all), [LotState::Expired, LotState::Available]);
             // Late by a while: it takes effect when it did.
             house.clock.advance(Duration::from_secs(3600));
-            assert_eq!(settle(&house.cx.store).await.unwrap(), booked);
+            assert_eq!(settle(&house.cx.store, &house.catalogs).await.unwrap(), booked);
             house.clock.set(expiry);
         }
         let entries = journal(&house.cx.store, &house.tenant, member, None, None, 10).await.unwrap();
@@ -369,13 +407,82 @@ each_store! {
         assert_eq!((house.tier(member).await, house.events("TierChanged").await), (Some(SILVER), 1));
         // February: kept by January's hundred. March: February earned nothing.
         house.clock.set(Timestamp::parse("2026-02-10T12:00:00Z").unwrap());
-        settle(&house.cx.store).await.unwrap();
+        settle(&house.cx.store, &house.catalogs).await.unwrap();
         assert_eq!((house.tier(member).await, house.events("TierChanged").await), (Some(SILVER), 1));
         house.clock.set(Timestamp::parse("2026-03-01T00:00:00Z").unwrap());
         assert_eq!(house.tier(member).await, None);
-        settle(&house.cx.store).await.unwrap();
-        settle(&house.cx.store).await.unwrap();
+        settle(&house.cx.store, &house.catalogs).await.unwrap();
+        settle(&house.cx.store, &house.catalogs).await.unwrap();
         assert_eq!(house.events("TierChanged").await, 2);
+        house.audit(member).await;
+        house.cx.store.close().await;
+    }
+
+    async fn a_programme_that_was_rolled_back_is_not_remembered(place: StorePlace) {
+        let house = House::new(&place).await;
+        let member = house.member(1).await;
+        let key = (house.tenant.clone(), PROGRAM);
+        let version = house.cx.store.run(Unsettled { catalogs: Arc::clone(&house.catalogs), of: key.clone() }).await;
+        assert_eq!(version.unwrap_err().reason, reason::CONTENTION);
+        assert_eq!(house.catalogs.version(&key), None);
+        // Another change comes to have the same version.
+        let change = Change::AddRule(other_rule(0x43));
+        house.cx.store.submit(house.scope(None), ChangeProgram { program: PROGRAM, change }).await.unwrap();
+        let earn = |rule: u128| What::Earn { rule: Uuid::from_u128(rule), money: None };
+        house.post(member, earn(0x43), None).await.unwrap();
+        assert_eq!(house.post(member, earn(0x42), None).await.unwrap_err().reason, reason::RESOURCE_NOT_FOUND);
+        // What postings had to read themselves is kept once it is settled.
+        assert_eq!(house.catalogs.version(&key), None);
+        catalogs_warm(&house.cx.store, &house.catalogs).await;
+        let kept = house.catalogs.version(&key);
+        assert!(kept.is_some());
+        house.post(member, earn(0x43), None).await.unwrap_err();
+        catalogs_warm(&house.cx.store, &house.catalogs).await;
+        assert_eq!(house.catalogs.version(&key), kept, "nothing was missed");
+        house.cx.store.close().await;
+    }
+
+    async fn months_are_the_journal_added_up(place: StorePlace) {
+        let house = House::new(&place).await;
+        let member = house.member(1).await;
+        let seen = |as_of| {
+            let house = &house;
+            async move {
+                let (_, _, standing) =
+                    standing(&house.cx.store, &house.catalogs, &house.tenant, member, as_of).await.unwrap();
+                standing
+            }
+        };
+        // Any numbers will do, as long as they are the same each time.
+        let mut seed = 7_u64;
+        let mut next = |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % below
+        };
+        for _ in 0..60 {
+            let amount = i64::try_from(next(80)).unwrap() + 1;
+            let unit_type = if next(4) == 0 { POINTS } else { CREDITS };
+            let amount = if next(3) == 0 { -amount } else { amount };
+            let what = match next(2) {
+                0 if amount > 0 => What::Give { unit_type, amount },
+                _ => What::Adjust { unit_type, amount, grounds: "a test".into() },
+            };
+            let command = Post {
+                transaction: house.cx.world.next_id(),
+                lot: house.cx.world.next_id(),
+                member,
+                what,
+                source: "test".into(),
+                // Up to a hundred days late, so over the ends of months.
+                occurred_at: Some(house.cx.world.now().saturating_sub(DAY * u32::try_from(next(100)).unwrap())),
+                catalogs: Arc::clone(&house.catalogs),
+            };
+            // What is not there cannot be taken, and changes neither.
+            let _ = house.cx.store.submit(house.scope(None), command).await;
+            assert_eq!(seen(None).await, seen(Some(house.cx.world.now())).await);
+            house.clock.advance(DAY * u32::try_from(next(9)).unwrap());
+            assert_eq!(seen(None).await, seen(Some(house.cx.world.now())).await);
+        }
         house.audit(member).await;
         house.cx.store.close().await;
     }

@@ -14,7 +14,8 @@ use crate::domain::{
     UnitTypeName, Use,
 };
 use crate::error::{earned_before, nothing, refused};
-use crate::store::{Books, Catalogs, Wanted, books_load, books_save, grounds_seal, subject};
+use crate::store::sealing::{grounds_seal, subject};
+use crate::store::{Books, Catalogs, Wanted, books_load, books_save};
 
 /// Posts to the ledger: gives units, or takes them away. The hot write: whatever queued while the last commit ran is
 /// decided one after the other, each seeing what the ones before left, and written with a fixed number of statements.

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rapport_store::{Command, Item, LockKey, Outbox, StoreError, Subject, SubjectKeys, Tx};
@@ -33,6 +34,8 @@ pub(crate) struct RespondToInvitation {
     pub(crate) units: i64,
     /// Where ids come from.
     pub(crate) world: World,
+    /// Programmes as they are known.
+    pub(crate) catalogs: Arc<Catalogs>,
 }
 
 impl RespondToInvitation {
@@ -111,7 +114,10 @@ impl Command for RespondToInvitation {
             item.command.members.iter().map(move |member| (tenant.clone(), *member)).collect::<Vec<Key>>()
         };
         let wanted = Wanted { members: items.iter().flat_map(member).collect(), ..Wanted::default() };
-        let books = books_load(tx.db(), &wanted, &Catalogs::default(), tx.now()).await?;
+        let Some(first) = items.first() else {
+            return Ok(State { rows, keys, books: Books::default(), changed: BTreeSet::new() });
+        };
+        let books = books_load(tx.db(), &wanted, &first.command.catalogs, tx.now()).await?;
         Ok(State { rows, keys, books, changed: BTreeSet::new() })
     }
 

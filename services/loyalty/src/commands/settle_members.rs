@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rapport_store::{LockKey, Outbox, StoreError, Tx, Work};
@@ -12,6 +13,8 @@ use crate::store::{Catalogs, Wanted, books_load, books_save};
 /// Late, or run twice, it writes the same rows.
 pub(crate) struct SettleMembers {
     pub(crate) members: BTreeSet<Key>,
+    /// Programmes as they are known.
+    pub(crate) catalogs: Arc<Catalogs>,
 }
 
 #[async_trait]
@@ -25,7 +28,7 @@ impl Work for SettleMembers {
 
     async fn run(&self, tx: &Tx, out: &mut Outbox) -> Result<usize, StoreError> {
         let wanted = Wanted { members: self.members.clone(), ..Wanted::default() };
-        let mut books = books_load(tx.db(), &wanted, &Catalogs::default(), tx.now()).await?;
+        let mut books = books_load(tx.db(), &wanted, &self.catalogs, tx.now()).await?;
         let mut booked = 0;
         for key in &self.members {
             let Some((holder, catalog)) = books.of(key) else { continue };

@@ -6,7 +6,7 @@ use rapport_types::Uuid;
 use super::MemberName;
 use super::gate::{Consent, Pace};
 use super::quiet::zone;
-use super::slug::Slug;
+use rapport_types::Slug;
 
 /// How this deployment invites advocates.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -76,7 +76,6 @@ pub(crate) struct File {
 pub(crate) struct Changes {
     pub(crate) entries: Vec<Entry>,
     pub(crate) new_lots: Vec<Uuid>,
-    pub(crate) used_lots: BTreeSet<Uuid>,
     pub(crate) uses: Vec<Use>,
     pub(crate) lots: HashMap<Uuid, Lot>,
     pub(crate) touched: BTreeSet<Uuid>,
@@ -256,7 +255,6 @@ impl Holding {
         if left.remaining > 0 {
             self.lots.insert(left.clone());
         }
-        changes.used_lots.insert(left.id);
         changes.lots.insert(left.id, left);
     }
 }

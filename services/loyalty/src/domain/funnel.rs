@@ -1,6 +1,47 @@
+use std::collections::BTreeMap;
+
+use super::gate::Gate;
+
+/// What became of invitations, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Funnel {
+    pub(crate) recorded: i64,
+    /// Not made, so that the effect of inviting can be measured.
+    pub(crate) held_out: i64,
+    /// Not made, by the gate that forbade it.
+    pub(crate) suppressed: BTreeMap<Option<Gate>, i64>,
+    pub(crate) scheduled: i64,
+    /// Sent, neither answered nor expired.
+    pub(crate) awaiting: i64,
+    pub(crate) accepted: i64,
+    pub(crate) declined: i64,
+    pub(crate) expired: i64,
+    /// The parties that were invited.
+    pub(crate) invited_group: Group,
+    /// The parties that were held out.
+    pub(crate) held_out_group: Group,
+}
+
+impl Funnel {
+    /// The lift of inviting; see [`lift_micros`].
+    pub(crate) fn lift_micros(&self) -> Option<i64> {
+        let (invited, others) = (self.invited_group, self.held_out_group);
+        lift_micros((invited.parties, invited.active), (others.parties, others.active))
+    }
+}
+
+/// Parties that were invited, or held out, and those of them that acted afterwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// All of them.
+    pub(crate) parties: i64,
+    /// Those that spoke for the tenant afterwards.
+    pub(crate) active: i64,
+}
+
 /// The lift of inviting, in millionths: the share of the active among the invited less that among those held out,
 /// rounded down. Nothing while one of the groups is empty.
-pub(crate) fn lift_micros(invited: (i64, i64), held_out: (i64, i64)) -> Option<i64> {
+fn lift_micros(invited: (i64, i64), held_out: (i64, i64)) -> Option<i64> {
     let ((all, active), (others, others_active)) = (invited, held_out);
     if all <= 0 || others <= 0 {
         return None;

@@ -8,59 +8,28 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use rapport_types::{Timestamp, Uuid};
 
+use super::code::coded;
 use super::quiet::QuietHours;
 
-/// What forbids. The codes are stored and are those of the contract; the order is the one in which gates are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-pub(crate) enum Gate {
-    /// Nobody is known to stand behind the survey response.
-    PartyUnknown,
-    /// The party is deceased or closed.
-    PartyCeased,
-    /// No consent was ever given.
-    NoConsent,
-    /// Consent was refused or withdrawn.
-    ConsentWithdrawn,
-    /// The consent has run out.
-    ConsentExpired,
-    /// The consent has not begun.
-    ConsentNotYetValid,
-    /// A complaint is open.
-    OpenComplaint,
-    /// Enough invitations went out.
-    FrequencyCap,
-}
-
-impl Gate {
-    /// All of them, in the order in which they are asked.
-    pub(crate) const ALL: [Gate; 8] = [
-        Gate::PartyUnknown,
-        Gate::PartyCeased,
-        Gate::NoConsent,
-        Gate::ConsentWithdrawn,
-        Gate::ConsentExpired,
-        Gate::ConsentNotYetValid,
-        Gate::OpenComplaint,
-        Gate::FrequencyCap,
-    ];
-
-    /// The number stored and sent.
-    pub(crate) const fn code(self) -> i16 {
-        match self {
-            Gate::PartyUnknown => 1,
-            Gate::PartyCeased => 2,
-            Gate::NoConsent => 3,
-            Gate::ConsentWithdrawn => 4,
-            Gate::ConsentExpired => 5,
-            Gate::ConsentNotYetValid => 6,
-            Gate::OpenComplaint => 7,
-            Gate::FrequencyCap => 8,
-        }
-    }
-
-    /// The gate with this code.
-    pub(crate) fn from_code(code: i16) -> Option<Gate> {
-        Gate::ALL.into_iter().find(|gate| gate.code() == code)
+coded! {
+    /// What forbids. The codes are stored and are those of the contract; the order is the one in which gates are asked.
+    Gate {
+        /// Nobody is known to stand behind the survey response.
+        PartyUnknown = 1,
+        /// The party is deceased or closed.
+        PartyCeased = 2,
+        /// No consent was ever given.
+        NoConsent = 3,
+        /// Consent was refused or withdrawn.
+        ConsentWithdrawn = 4,
+        /// The consent has run out.
+        ConsentExpired = 5,
+        /// The consent has not begun.
+        ConsentNotYetValid = 6,
+        /// A complaint is open.
+        OpenComplaint = 7,
+        /// Enough invitations went out.
+        FrequencyCap = 8,
     }
 }
 
@@ -258,18 +227,16 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_kept() {
-        for gate in Gate::ALL {
-            assert_eq!(Gate::from_code(gate.code()), Some(gate));
-        }
-        assert_eq!(Gate::from_code(0), None);
-        assert!(Gate::ALL.windows(2).all(|pair| pair[0] < pair[1]));
+    fn gates_are_asked_in_the_order_of_their_codes() {
+        let gates: Vec<Gate> = (1..9).map(|code| Gate::from_code(code).unwrap()).collect();
+        assert!(gates.windows(2).all(|pair| pair[0] < pair[1] && pair[0].code() < pair[1].code()));
+        assert_eq!((Gate::from_code(0), Gate::from_code(9)), (None, None));
     }
 
     fn consents() -> impl Strategy<Value = Option<Consent>> {
         let forbids = prop_oneof![
             3 => Just(None),
-            1 => (1..6usize).prop_map(|place| Some(Gate::ALL[place])),
+            1 => (2..7i64).prop_map(Gate::from_code),
         ];
         prop_oneof![1 => Just(None), 9 => forbids.prop_map(|forbids| Some(Consent { forbids, record: String::new() }))]
     }

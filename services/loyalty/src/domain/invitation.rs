@@ -4,8 +4,9 @@ use rapport_types::error::Error;
 use rapport_types::{Timestamp, Uuid, reason, resource_name};
 use serde::{Deserialize, Serialize};
 
+use super::code::coded;
 use super::gate::{Decider, Gate, Sent, Verdict};
-use super::slug::Slug;
+use rapport_types::Slug;
 use super::{MemberName, TransactionName};
 
 resource_name!(pub(crate) InvitationName, "invitations", "invitation");
@@ -13,55 +14,27 @@ resource_name!(pub(crate) SurveyName, "surveys", "survey");
 resource_name!(pub(crate) ResponseName, SurveyName, "surveys", "responses");
 resource_name!(pub(crate) CaseName, "cases", "case");
 
-/// Where an invitation stands. The codes are stored and are those of the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) enum InvitationState {
-    /// Not made, so that the effect of inviting can be measured.
-    HeldOut,
-    /// Not made, as a gate forbids it.
-    Suppressed,
-    /// Waits for the end of quiet hours.
-    Scheduled,
-    /// On its way, and may be answered.
-    Sent,
-    /// Accepted.
-    Accepted,
-    /// Declined.
-    Declined,
-    /// Not answered in time.
-    Expired,
+coded! {
+    /// Where an invitation stands. The codes are stored and are those of the contract.
+    InvitationState {
+        /// Not made, so that the effect of inviting can be measured.
+        HeldOut = 1,
+        /// Not made, as a gate forbids it.
+        Suppressed = 2,
+        /// Waits for the end of quiet hours.
+        Scheduled = 3,
+        /// On its way, and may be answered.
+        Sent = 4,
+        /// Accepted.
+        Accepted = 5,
+        /// Declined.
+        Declined = 6,
+        /// Not answered in time.
+        Expired = 7,
+    }
 }
 
 impl InvitationState {
-    /// All of them, in the order of their codes.
-    pub(crate) const ALL: [InvitationState; 7] = [
-        InvitationState::HeldOut,
-        InvitationState::Suppressed,
-        InvitationState::Scheduled,
-        InvitationState::Sent,
-        InvitationState::Accepted,
-        InvitationState::Declined,
-        InvitationState::Expired,
-    ];
-
-    /// The number stored and sent.
-    pub(crate) const fn code(self) -> i16 {
-        match self {
-            InvitationState::HeldOut => 1,
-            InvitationState::Suppressed => 2,
-            InvitationState::Scheduled => 3,
-            InvitationState::Sent => 4,
-            InvitationState::Accepted => 5,
-            InvitationState::Declined => 6,
-            InvitationState::Expired => 7,
-        }
-    }
-
-    /// The state with this code.
-    pub(crate) fn from_code(code: i32) -> Option<InvitationState> {
-        InvitationState::ALL.into_iter().find(|state| i32::from(state.code()) == code)
-    }
-
     /// The word for sentences and metadata.
     pub(crate) const fn word(self) -> &'static str {
         match self {
@@ -76,33 +49,17 @@ impl InvitationState {
     }
 }
 
-/// What a party says to an invitation. The codes are those of the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// It accepts.
-    Accepted,
-    /// It declines.
-    Declined,
+coded! {
+    /// What a party says to an invitation. The codes are those of the contract.
+    Answer {
+        /// It accepts.
+        Accepted = 1,
+        /// It declines.
+        Declined = 2,
+    }
 }
 
 impl Answer {
-    /// The answer with this code.
-    pub(crate) const fn from_code(code: i32) -> Option<Answer> {
-        match code {
-            1 => Some(Answer::Accepted),
-            2 => Some(Answer::Declined),
-            _ => None,
-        }
-    }
-
-    /// The number sent.
-    pub(crate) const fn code(self) -> i32 {
-        match self {
-            Answer::Accepted => 1,
-            Answer::Declined => 2,
-        }
-    }
-
     /// The state that it leads to.
     pub(crate) const fn state(self) -> InvitationState {
         match self {
@@ -364,17 +321,6 @@ mod tests {
         assert!(early.metadata.contains_key("sent_time"));
         let complaint = made(Verdict::Suppressed(Gate::OpenComplaint, Decider::Case(Uuid::from_u128(3))));
         assert_eq!(complaint.decider, CaseName::new(Uuid::from_u128(3)).to_string());
-    }
-
-    #[test]
-    fn codes_are_kept() {
-        for state in InvitationState::ALL {
-            assert_eq!(InvitationState::from_code(i32::from(state.code())), Some(state));
-        }
-        assert_eq!(InvitationState::from_code(0), None);
-        for answer in [Answer::Accepted, Answer::Declined] {
-            assert_eq!(Answer::from_code(answer.code()), Some(answer));
-        }
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 use rapport_types::error::FieldError;
 use rapport_types::{Timestamp, Uuid, reason};
 
-use super::slug::Slug;
+use rapport_types::Slug;
 
 /// A party in a programme.
 #[derive(Clone, Debug, PartialEq)]

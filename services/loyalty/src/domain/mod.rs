@@ -15,7 +15,6 @@ mod name;
 mod program;
 mod quiet;
 mod rule;
-mod slug;
 mod tier;
 mod unit;
 
@@ -23,7 +22,7 @@ pub(crate) use advocate::{Advocate, InvitationRules, LocalZone};
 pub(crate) use book::{File, Holding, Key, Refused};
 pub(crate) use calendar::Zone;
 pub(crate) use catalog::Catalog;
-pub(crate) use funnel::lift_micros;
+pub(crate) use funnel::{Funnel, Group};
 pub(crate) use gate::{Circumstances, Consent, Gate, Pace, Sent, Verdict, held_out, judge};
 pub(crate) use holder::{Announced, Done, Holder, Occasion, TierMove, Unearned};
 pub(crate) use invitation::{
@@ -37,6 +36,6 @@ pub(crate) use program::{
 };
 pub(crate) use quiet::{QuietHours, zone};
 pub(crate) use rule::{Award, Nothing, Rounding, Rule, Trigger, TriggerKind};
-pub(crate) use slug::Slug;
+pub(crate) use rapport_types::Slug;
 pub(crate) use tier::{Ladder, Months, Standing, Tier};
 pub(crate) use unit::{Expiry, ExpiryKind, UnitKind, UnitType};

@@ -3,7 +3,7 @@ use rapport_types::money::Money;
 use rapport_types::{Timestamp, Uuid, reason};
 
 use super::code::coded;
-use super::slug::Slug;
+use rapport_types::Slug;
 
 coded! {
     /// What sets a rule off, without its word.

@@ -1,34 +1,36 @@
 //! What members do earns: orders, answers to surveys, whatever a published rule names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rapport_events::{Consumer, Event};
 use rapport_proto::interactions::v1 as interactions;
 use rapport_rpc::wire;
-use rapport_store::{Outbox, StoreError, Tx};
+use rapport_store::{Outbox, Store, StoreError, Tx};
 use rapport_types::error::Error;
-use rapport_types::{Money, TenantId, Timestamp, Uuid, World};
+use rapport_types::{Money, TenantId, Timestamp, Uuid};
 
 use super::reading::{Speaker, interaction, origin, party, response, speakers, time};
 use crate::commands::{Earning, earn};
 use crate::domain::{Key, Slug, Trigger};
 use crate::error::malformed_event;
 use crate::store::{
-    UnclaimedRow, alias_find, alias_save, rule_triggers, unclaimed_claim, unclaimed_delete, unclaimed_find,
-    unclaimed_insert,
+    Catalogs, UnclaimedRow, alias_find, alias_save, catalogs_warm, rule_triggers, unclaimed_claim, unclaimed_delete,
+    unclaimed_find, unclaimed_insert,
 };
 
 /// Posts what interactions and survey responses earn, by the published rules, each once.
 #[derive(Clone, Debug)]
 pub(crate) struct Accruals {
-    world: World,
+    store: Store,
+    catalogs: Arc<Catalogs>,
 }
 
 impl Accruals {
-    /// The consumer with its source of ids.
-    pub(crate) fn new(world: World) -> Accruals {
-        Accruals { world }
+    /// The consumer over its store, with the programmes as they are known.
+    pub(crate) fn new(store: Store, catalogs: Arc<Catalogs>) -> Accruals {
+        Accruals { store, catalogs }
     }
 }
 
@@ -51,6 +53,8 @@ struct Fact {
 enum Said {
     /// Something that may earn happened.
     Happened(Fact),
+    /// What happened reads otherwise now: as far as it still waits, it will earn by that.
+    Amended(Fact),
     /// An interaction counts no longer.
     Retracted(Uuid),
     /// An origin belongs to a party: what came by it earns now.
@@ -79,6 +83,7 @@ impl Consumer for Accruals {
 
     /// Nothing is asked of others: accruals go on while stakeholders is away.
     async fn gather(&self, events: &[Event]) -> Result<Vec<Heard>, Error> {
+        catalogs_warm(&self.store, &self.catalogs).await;
         let mut heard = Vec::with_capacity(events.len());
         for event in events {
             if let Some(said) = read(event)? {
@@ -99,7 +104,7 @@ impl Consumer for Accruals {
         unclaimed_delete(tx.db(), &gone).await?;
         unclaimed_insert(tx.db(), &worth_keeping(tx, kept).await?).await?;
         if !earnings.is_empty() {
-            earn(tx, &self.world, &earnings, out).await?;
+            earn(tx, self.store.world(), &self.catalogs, &earnings, out).await?;
         }
         Ok(())
     }
@@ -145,7 +150,8 @@ impl Claims {
                 Said::Attributed { origin, .. } => {
                     attributed.insert((tenant.clone(), *origin));
                 }
-                Said::Retracted(_) => {}
+                // Who took part is never amended, and what the event says of them is as old as the event.
+                Said::Amended(_) | Said::Retracted(_) => {}
             }
         }
         let whose = alias_find(tx.db(), &origins).await?;
@@ -164,14 +170,7 @@ impl Claims {
                         Some(party) => {
                             parties.insert(party);
                         }
-                        None => self.kept.push(UnclaimedRow {
-                            origin: key,
-                            source: fact.source.clone(),
-                            interaction: fact.interaction,
-                            trigger: fact.trigger.clone(),
-                            money: fact.money,
-                            occurred_at: fact.occurred_at,
-                        }),
+                        None => self.kept.push(fact.waiting(key)),
                     }
                 }
                 // Two origins of one party did one thing.
@@ -187,10 +186,18 @@ impl Claims {
                     });
                 }
             }
-            Said::Retracted(interaction) => {
-                self.kept.retain(|row| row.origin.0 != *tenant || row.interaction != *interaction);
-                self.gone.insert((tenant.clone(), *interaction));
+            Said::Amended(fact) => {
+                self.forget(tenant, fact.interaction);
+                for Speaker { origin, party } in &fact.by {
+                    let key = (tenant.clone(), *origin);
+                    // Whoever was known before it was amended has earned. That is for this feed to say, up to here: the map is
+                    // written by another consumer too, which may have read further.
+                    if party.is_none() && !self.told.contains_key(&key) {
+                        self.kept.push(fact.waiting(key));
+                    }
+                }
             }
+            Said::Retracted(interaction) => self.forget(tenant, *interaction),
             Said::Attributed { origin, party } => {
                 let key = (tenant.clone(), *origin);
                 self.whose.insert(key.clone(), *party);
@@ -219,23 +226,40 @@ impl Claims {
     }
 }
 
+impl Claims {
+    /// What waits of an interaction, here and in the store, earns nothing as it is.
+    fn forget(&mut self, tenant: &TenantId, interaction: Uuid) {
+        self.kept.retain(|row| row.origin.0 != *tenant || row.interaction != interaction);
+        self.gone.insert((tenant.clone(), interaction));
+    }
+}
+
+impl Fact {
+    /// It, as it waits for its origin to belong to somebody.
+    fn waiting(&self, origin: Key) -> UnclaimedRow {
+        UnclaimedRow {
+            origin,
+            source: self.source.clone(),
+            interaction: self.interaction,
+            trigger: self.trigger.clone(),
+            money: self.money,
+            occurred_at: self.occurred_at,
+        }
+    }
+}
+
 /// What an event says that may earn, if anything. A kind that no rule can name earns nothing and is no fault.
 fn read(event: &Event) -> Result<Option<Said>, Error> {
     if let Some(recorded) = event.decode::<interactions::InteractionRecorded>() {
-        let recorded = recorded?;
-        let Ok(kind) = Slug::parse(&recorded.kind) else { return Ok(None) };
-        let by = speakers(&recorded)?;
-        if by.is_empty() {
-            return Ok(None);
-        }
-        return Ok(Some(Said::Happened(Fact {
-            source: recorded.interaction.clone(),
-            interaction: interaction(&recorded.interaction)?,
-            trigger: Trigger::Interaction(kind),
-            money: paid(recorded.amount.as_ref())?,
-            occurred_at: time(recorded.occurred_time, "occurred_time")?,
-            by,
-        })));
+        return Ok(happened(&recorded?)?.map(Said::Happened));
+    }
+    if let Some(amended) = event.decode::<interactions::InteractionAmended>() {
+        let after = amended?.after.ok_or_else(|| malformed_event("after"))?;
+        return Ok(Some(match happened(&after)? {
+            Some(fact) => Said::Amended(fact),
+            // It may have been something that earns before.
+            None => Said::Retracted(interaction(&after.interaction)?),
+        }));
     }
     if let Some(answered) = event.decode::<interactions::SurveyResponseRecorded>() {
         let answered = answered?;
@@ -259,6 +283,23 @@ fn read(event: &Event) -> Result<Option<Said>, Error> {
         return Ok(party.map(|party| Said::Attributed { origin, party }));
     }
     Ok(None)
+}
+
+/// What a version of an interaction says that may earn.
+fn happened(recorded: &interactions::InteractionRecorded) -> Result<Option<Fact>, Error> {
+    let Ok(kind) = Slug::parse(&recorded.kind) else { return Ok(None) };
+    let by = speakers(recorded)?;
+    if by.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Fact {
+        source: recorded.interaction.clone(),
+        interaction: interaction(&recorded.interaction)?,
+        trigger: Trigger::Interaction(kind),
+        money: paid(recorded.amount.as_ref())?,
+        occurred_at: time(recorded.occurred_time, "occurred_time")?,
+        by,
+    }))
 }
 
 /// What was paid: money of an order, not what was given back.

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use std::sync::Arc;
+
 use rapport_proto::interactions::v1 as contacts;
 use rapport_server::Context;
 use rapport_store::{Scope, Sql, Work};
@@ -34,6 +36,16 @@ fn order(position: i64, interaction: u128, origins: &[Uuid], kind: contacts::Amo
         ..Default::default()
     };
     event(position, &name, &payload)
+}
+
+/// The same interaction as it reads after an amendment: another kind, another sum.
+fn amended(position: i64, first: &Event, kind: &str, units: i64) -> Event {
+    let mut after = first.decode::<contacts::InteractionRecorded>().unwrap().unwrap();
+    after.kind = kind.into();
+    after.version = position;
+    after.amount.as_mut().unwrap().money.as_mut().unwrap().units = units;
+    let name = after.interaction.clone();
+    event(position, &name, &contacts::InteractionAmended { after: Some(after), ..Default::default() })
 }
 
 fn claims(events: &[Event]) -> Claims {
@@ -87,6 +99,34 @@ fn a_stranger_earns_once_they_are_known() {
 }
 
 #[test]
+fn what_waits_earns_as_it_reads_when_it_is_claimed() {
+    let first = || order(1, 1, &[CALLER], contacts::AmountKind::Order);
+    let money = |units| Some(Money::parse(units, 0, "EUR").unwrap());
+    let earned = |events: &[Event]| claims(events).earnings.into_iter().map(|one| one.money).collect::<Vec<_>>();
+    let change = |position, units| amended(position, &first(), "order", units);
+    assert_eq!(earned(&[first(), change(2, 40), attributed(3)]), [money(40)]);
+    assert_eq!(earned(&[first(), change(2, 40), change(3, 50), attributed(4)]), [money(50)]);
+    // What earned before keeps what it earned.
+    assert_eq!(earned(&[first(), attributed(2), change(3, 40)]), [money(12)]);
+    let placed = order(1, 1, &[PARTY], contacts::AmountKind::Order);
+    assert_eq!(earned(&[placed.clone(), amended(2, &placed, "order", 40)]), [money(12)]);
+    // Another interaction of the same stranger stays as it is.
+    let other = order(2, 2, &[CALLER], contacts::AmountKind::Order);
+    assert_eq!(earned(&[first(), other, change(3, 40), attributed(4)]), [money(12), money(40)]);
+    // By another kind it earns by other rules, and by one that no rule can name it earns nothing.
+    let visit = claims(&[first(), amended(2, &first(), "visit", 12), attributed(3)]);
+    assert_eq!(visit.earnings[0].trigger, Trigger::Interaction(Slug::own("visit")));
+    let nothing = claims(&[first(), amended(2, &first(), &"x".repeat(64), 12), attributed(3)]);
+    assert_eq!(nothing.earnings, []);
+    assert!(nothing.gone.contains(&(tenant("acme"), Uuid::from_u128(1))));
+    // The map may be ahead of the feed: what waits goes on waiting for its attribution.
+    let mut ahead = Claims { whose: BTreeMap::from([((tenant("acme"), CALLER), PARTY)]), ..Claims::default() };
+    let said = read(&change(2, 40)).unwrap().unwrap();
+    ahead.hear(&Heard { tenant: tenant("acme"), traceparent: None, said });
+    assert_eq!((ahead.earnings.len(), ahead.kept.len()), (0, 1));
+}
+
+#[test]
 fn an_answer_earns_by_its_category() {
     let response = format!("surveys/{}/responses/{}", Uuid::from_u128(1), Uuid::from_u128(2));
     let payload = contacts::SurveyResponseRecorded {
@@ -115,7 +155,8 @@ fn what_the_contract_excludes_is_refused_and_will_be_parked() {
     time.payload = prost::Message::encode_to_vec(&payload).into();
     let mut undecodable = order(1, 1, &[PARTY], contacts::AmountKind::Order);
     undecodable.payload = vec![0xff].into();
-    for poison in [amount, time, undecodable, event(1, "x", &contacts::InteractionRetracted::default())] {
+    let amendment = event(1, "x", &contacts::InteractionAmended::default());
+    for poison in [amount, time, undecodable, amendment, event(1, "x", &contacts::InteractionRetracted::default())] {
         assert_eq!(read(&poison).unwrap_err().kind, Kind::Invalid);
     }
     // A kind that no rule can name is no fault of the event.
@@ -139,7 +180,7 @@ impl Work for Applied {
 }
 
 async fn learn(cx: &Context, events: &[Event]) {
-    let accruals = Accruals::new(cx.world.clone());
+    let accruals = Accruals::new(cx.store.clone(), Arc::default());
     let heard = accruals.gather(events).await.unwrap();
     cx.store.run(Applied(accruals, heard)).await.unwrap();
 }
@@ -244,6 +285,20 @@ rapport_testkit::each_store! {
         assert_eq!(unclaimed(&cx).await, 0);
         learn(&cx, &[order(6, 4, &[CALLER], contacts::AmountKind::Order)]).await;
         assert_eq!(earned(&cx).await.len(), 3, "the origin is the party's from now on");
+        // What waits in the store is amended there, or forgotten.
+        let waiting = [10, 11].map(|id| order(8, id, &[Uuid::from_u128(10)], contacts::AmountKind::Order));
+        learn(&cx, &waiting).await;
+        learn(&cx, &[amended(9, &waiting[0], "order", 70), amended(10, &waiting[1], "inquiry", 12)]).await;
+        let origins = BTreeSet::from([(tenant("acme"), Uuid::from_u128(10))]);
+        let kept = unclaimed_find(cx.store.reader(), &origins).await.unwrap();
+        assert_eq!(kept.iter().map(|row| row.money).collect::<Vec<_>>(), [Some(Money::parse(70, 0, "EUR").unwrap())]);
+        let claim = contacts::OriginAttributed {
+            origin: Uuid::from_u128(10).to_string(),
+            party: format!("parties/{PARTY}"),
+        };
+        learn(&cx, &[event(11, "origins/10", &claim)]).await;
+        assert_eq!(earned(&cx).await.len(), 4);
+        assert_eq!(unclaimed(&cx).await, 0);
         // What no rule names is not kept, whoever did it.
         let mut payload = order(7, 5, &[other], contacts::AmountKind::Order)
             .decode::<contacts::InteractionRecorded>()

@@ -94,14 +94,16 @@ impl Consumer for Promotion {
                 heard.push(Heard { tenant: event.tenant.clone(), traceparent: event.traceparent.clone(), said });
             }
         }
-        let told = attributions(&heard);
+        // What the feed has told since may be more than what an event knew, and this very batch more than that.
+        let mut whose = self.advocates.whose(&promoted_origins(&heard)).await?;
+        whose.extend(attributions(&heard));
         let promoters = heard.iter().filter_map(|one| match &one.said {
             Said::Promoted(promoter) => Some((one, promoter.clone())),
             _ => None,
         });
         let asked = promoters.map(|(one, promoter)| {
-            let told = told.get(&(one.tenant.clone(), promoter.origin)).copied();
-            self.invitation(one, promoter, told)
+            let party = whose.get(&(one.tenant.clone(), promoter.origin)).copied().or(promoter.party);
+            self.invitation(one, Promoter { party, ..promoter })
         });
         // In the order of the events: the first answer of a party is the one that it is invited for.
         let invitations = futures::stream::iter(asked.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
@@ -118,27 +120,24 @@ impl Consumer for Promotion {
         let mut inviting = Inviting::load(tx, &wanted).await?;
         for (tenant, traceparent, wanted) in invitations {
             out.traceparent(traceparent.clone());
-            inviting.invite(tenant, wanted, None, tx.now(), out);
+            if let Err(error) = inviting.invite(tenant, wanted, None, tx.now(), out) {
+                // Somebody named this answer to invite another party. It led to an invitation, and to one alone.
+                tracing::debug!(%error, "an answer had led to an invitation");
+            }
         }
         inviting.apply(tx).await
     }
 }
 
 impl Promotion {
-    /// What is to be decided about a promoter. `told` is whose the origin is by this very batch.
+    /// What is to be decided about a promoter.
     async fn invitation(
         &self,
         heard: &Heard,
         promoter: Promoter,
-        told: Option<Uuid>,
     ) -> Result<(TenantId, Option<String>, InviteAdvocate), Error> {
         let Heard { tenant, traceparent, .. } = heard;
         let Promoter { response, origin, party } = promoter;
-        // What the feed has told since may be more than what the event knew.
-        let party = match told {
-            Some(party) => Some(party),
-            None => self.advocates.whose(tenant, origin).await?.or(party),
-        };
         let rules = self.advocates.rules();
         let candidate = Candidate {
             tenant,
@@ -162,6 +161,15 @@ impl Promotion {
         };
         Ok((tenant.clone(), traceparent.clone(), wanted))
     }
+}
+
+/// The origins by which promoters answered.
+fn promoted_origins(heard: &[Heard]) -> BTreeSet<Key> {
+    let origin = |one: &Heard| match &one.said {
+        Said::Promoted(promoter) => Some((one.tenant.clone(), promoter.origin)),
+        _ => None,
+    };
+    heard.iter().filter_map(origin).collect()
 }
 
 /// Whose origins are, by this batch.

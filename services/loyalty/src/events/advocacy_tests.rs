@@ -2,17 +2,19 @@
 use std::sync::Arc;
 
 use rapport_proto::interactions::v1::{self as contacts, CaseStatus, SurveyCategory};
-use rapport_proto::loyalty::v1 as proto;
 use rapport_server::Context;
-use rapport_store::Work;
+use rapport_store::{Scope, Work};
 use rapport_testkit::each_store;
 use rapport_testkit::place::StorePlace;
 use rapport_types::error::Kind;
+use rapport_types::reason;
 use rapport_types::time::ManualClock;
 
 use super::*;
 use crate::commands::{BookExpired, SendScheduled};
-use crate::domain::{Advocate, Consent, Gate, Invitation, InvitationState, LocalZone, QuietHours};
+use crate::domain::{
+    Advocate, Consent, Funnel, Gate, Group, Invitation, InvitationState, LocalZone, QuietHours, SurveyName,
+};
 use crate::fixture::{clock, context, event, tenant};
 use crate::queries::{InvitationList, advocacy_funnel, list_invitations};
 use crate::store::{InvitationRow, invitation_due};
@@ -114,31 +116,49 @@ impl House {
         }
     }
 
+    fn wanted(&self, advocate: Advocate, response: ResponseName) -> InviteAdvocate {
+        InviteAdvocate {
+            id: self.cx.world.next_id(),
+            advocate,
+            channel: self.rules.channel.clone(),
+            purpose: self.rules.purpose.clone(),
+            ask: self.rules.ask.clone(),
+            response: Some(response),
+            reason: String::new(),
+            rules: Arc::clone(&self.rules),
+        }
+    }
+
+    /// Asks for an invitation of a party, for an answer, as a call does.
+    async fn ask(&self, party: Uuid, answer: u128) -> Result<InvitationRow, Error> {
+        let scope = Scope {
+            tenant: tenant("acme"),
+            principal: "users/ana".into(),
+            method: "test",
+            request_id: None,
+            fingerprint: [0; 32],
+            traceparent: None,
+        };
+        let response = ResponseName::new(SurveyName::new(Uuid::from_u128(1)), Uuid::from_u128(answer));
+        let command = self.wanted(self.advocate(party, Some(party)), response);
+        self.cx.store.submit(scope, command).await.map(|done| done.reply)
+    }
+
     async fn learn(&self, events: &[Event]) {
-        let advocates = Advocates::new(self.cx.clone(), Arc::clone(&self.rules));
+        let advocates = Advocates::new(self.cx.clone(), Arc::clone(&self.rules), Arc::default());
         let mut heard = Vec::new();
         for event in events {
             if let Some(said) = read(event, &self.rules).unwrap() {
                 heard.push(Heard { tenant: event.tenant.clone(), traceparent: None, said });
             }
         }
-        let told = attributions(&heard);
+        let mut whose = advocates.whose(&promoted_origins(&heard)).await.unwrap();
+        whose.extend(attributions(&heard));
         let mut invitations = Vec::new();
         for one in &heard {
             let Said::Promoted(promoter) = &one.said else { continue };
-            let known = told.get(&(one.tenant.clone(), promoter.origin)).copied();
-            let whose = advocates.whose(&one.tenant, promoter.origin).await.unwrap();
-            let party = known.or(whose).or(promoter.party);
-            let wanted = InviteAdvocate {
-                id: self.cx.world.next_id(),
-                advocate: self.advocate(promoter.origin, party),
-                channel: self.rules.channel.clone(),
-                purpose: self.rules.purpose.clone(),
-                ask: self.rules.ask.clone(),
-                response: Some(promoter.response),
-                reason: String::new(),
-                rules: Arc::clone(&self.rules),
-            };
+            let party = whose.get(&(one.tenant.clone(), promoter.origin)).copied().or(promoter.party);
+            let wanted = self.wanted(self.advocate(promoter.origin, party), promoter.response);
             invitations.push((one.tenant.clone(), None, wanted));
         }
         self.cx.store.run(Applied(Promotion::new(advocates), Batch { heard, invitations })).await.unwrap();
@@ -163,7 +183,10 @@ impl House {
     }
 
     async fn due(&self) -> Vec<InvitationRow> {
-        invitation_due(self.cx.store.reader(), self.cx.world.now(), 10).await.unwrap()
+        let (db, now) = (self.cx.store.reader(), self.cx.world.now());
+        let mut due = invitation_due(db, InvitationState::Sent, now, None, 10).await.unwrap();
+        due.extend(invitation_due(db, InvitationState::Scheduled, now, None, 10).await.unwrap());
+        due
     }
 
     async fn send(&self, row: &InvitationRow) -> bool {
@@ -205,6 +228,21 @@ each_store! {
         house.learn(&[promoter(1, 1), promoter(2, 2), promoter(3, 1)]).await;
         let states: Vec<_> = house.invitations().await.iter().map(|one| one.booked).collect();
         assert_eq!(states, [InvitationState::Suppressed, InvitationState::Sent]);
+        house.cx.store.close().await;
+    }
+
+    async fn an_answer_leads_to_the_invitation_of_one_party(place: StorePlace) {
+        let house = House::new(&place).await;
+        let first = house.ask(PARTY, 1).await.unwrap();
+        assert_eq!(house.ask(PARTY, 1).await.unwrap(), first, "the one there is");
+        let error = house.ask(Uuid::from_u128(70), 1).await.unwrap_err();
+        let violation = &error.violations[0];
+        assert_eq!((error.kind, violation.reason), (Kind::Invalid, reason::CONFLICTING_FIELDS));
+        assert_eq!(violation.field, "survey_response");
+        // The feed tells later whose answer it was: that changes nothing, and stops nothing.
+        let others = answered(1, 1, SurveyCategory::Promoter, CALLER);
+        house.learn(&[others, promoter(2, 2)]).await;
+        assert_eq!(house.told().await, ["InvitationSent", "InvitationSuppressed"]);
         house.cx.store.close().await;
     }
 
@@ -320,28 +358,23 @@ each_store! {
         let count = || async {
             advocacy_funnel(&house.cx.store, &acme, Timestamp::MIN, Timestamp::MAX, house.cx.world.now()).await.unwrap()
         };
-        let before = count().await.hold_out.unwrap();
-        assert_eq!((before.held_out_count, before.held_out_active_count, before.lift_micros), (2, 1, Some(500_000)));
+        let before = count().await;
+        assert_eq!((before.held_out_group, before.lift_micros()), (Group { parties: 2, active: 1 }, Some(500_000)));
         house.learn(&[event(6, &name("interactions", 92), &retracted)]).await;
         let funnel = count().await;
-        assert_eq!((funnel.recorded_count, funnel.awaiting_count, funnel.held_out_count), (3, 1, 2));
-        let expected = proto::HoldOut {
-            invited_count: 1,
-            invited_active_count: 1,
-            held_out_count: 2,
-            held_out_active_count: 0,
-            lift_micros: Some(1_000_000),
-        };
-        assert_eq!(funnel.hold_out, Some(expected));
+        assert_eq!((funnel.recorded, funnel.awaiting, funnel.held_out), (3, 1, 2));
+        assert_eq!(funnel.invited_group, Group { parties: 1, active: 1 });
+        assert_eq!(funnel.held_out_group, Group { parties: 2, active: 0 });
+        assert_eq!(funnel.lift_micros(), Some(1_000_000));
         let foreign = tenant("globex");
         let none = advocacy_funnel(&house.cx.store, &foreign, Timestamp::MIN, Timestamp::MAX, house.cx.world.now()).await.unwrap();
-        assert_eq!((none.recorded_count, none.hold_out), (0, Some(proto::HoldOut::default())));
+        assert_eq!(none, Funnel::default());
         house.cx.store.close().await;
     }
 
     async fn while_stakeholders_is_away_nothing_is_decided(place: StorePlace) {
         let house = House::new(&place).await;
-        let advocates = Advocates::new(house.cx.clone(), Arc::clone(&house.rules));
+        let advocates = Advocates::new(house.cx.clone(), Arc::clone(&house.rules), Arc::default());
         let promotion = Promotion::new(advocates);
         let Err(error) = promotion.gather(&[promoter(1, 1)]).await else { panic!("nobody answers") };
         assert_eq!(error.kind, Kind::Unavailable, "which the feed tries again without end: {error}");

@@ -67,7 +67,7 @@ pub(crate) fn invitation_changed(out: &mut Outbox, tenant: &TenantId, invitation
                 invitation,
                 party,
                 member,
-                answer: answer.code(),
+                answer: i32::from(answer.code()),
                 reward_transaction: name(it.reward),
                 occurred_time: time(it.answered_at),
                 recorded_time,

@@ -1,7 +1,8 @@
 //! Invitations, the complaints that hold them back, and what is known of origins.
 
 use async_trait::async_trait;
-use rapport_store::sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use rapport_store::run_script;
+use rapport_store::sea_orm::{ConnectionTrait, DbErr};
 use rapport_store::sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
 pub(crate) struct Migration;
@@ -93,18 +94,8 @@ const TABLES: &[&str] = &["unclaimed", "advocacy", "complaint", "invitation", "a
 #[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let db = manager.get_connection();
-        let (text, uuid, bytes, clustered) = match db.get_database_backend() {
-            DbBackend::Postgres => ("TEXT COLLATE \"C\"", "UUID", "BYTEA", ""),
-            _ => ("TEXT", "BLOB", "BLOB", " WITHOUT ROWID"),
-        };
         for statement in UP {
-            let statement = statement
-                .replace("{text}", text)
-                .replace("{uuid}", uuid)
-                .replace("{bytes}", bytes)
-                .replace("{clustered}", clustered);
-            db.execute_unprepared(&statement).await?;
+            run_script(manager, statement).await?;
         }
         Ok(())
     }

@@ -10,9 +10,9 @@ use rapport_types::{TenantId, Timestamp, Uuid};
 
 use super::programs::find_member;
 use crate::domain::{Balance, Catalog, Lot, Member, MemberName, Months, Standing};
+use crate::store::sealing::{grounds_open, subject};
 use crate::store::{
-    Catalogs, EntryRow, LotPage, catalogs_load, earned_until, entry_list, grounds_open, lot_list, lots_as_of,
-    lots_open, subject,
+    Catalogs, EntryRow, LotPage, catalogs_load, earned_until, entry_list, lot_list, lots_as_of, lots_open, months_of,
 };
 
 /// A member with its programme.
@@ -25,7 +25,7 @@ struct Whose {
 async fn whose(store: &Store, known: &Catalogs, tenant: &TenantId, name: MemberName) -> Result<Whose, Error> {
     let member = find_member(store, tenant, name).await?;
     let wanted = BTreeSet::from([(tenant.clone(), member.program)]);
-    let found = catalogs_load(store.reader(), &wanted, known).await.map_err(read_error)?;
+    let found = catalogs_load(store.reader(), &wanted, known, true).await.map_err(read_error)?;
     let catalog = found.into_values().next().ok_or_else(|| Error::not_found(name.parent()))?;
     Ok(Whose { member, catalog })
 }
@@ -105,14 +105,20 @@ pub(crate) async fn standing(
 ) -> Result<(Timestamp, Arc<Catalog>, Standing), Error> {
     let Whose { member, catalog } = whose(store, known, tenant, name).await?;
     let at = as_of.unwrap_or_else(|| store.world().now());
-    let mut months = Months::new();
-    if let Some(unit) = catalog.ladder.unit_type() {
-        let earned = earned_until(store.reader(), tenant, member.id, unit, at).await.map_err(read_error)?;
-        for (time, units) in earned {
-            let sum = months.entry(catalog.program.zone.month(time)).or_default();
-            *sum = sum.saturating_add(units);
+    let months = match (catalog.ladder.unit_type(), as_of) {
+        (None, _) => Months::new(),
+        (Some(unit), None) => months_of(store.reader(), tenant, member.id, unit).await.map_err(read_error)?,
+        // Of a month that had begun then, the sum holds what came later too: only the journal knows.
+        (Some(unit), Some(at)) => {
+            let earned = earned_until(store.reader(), tenant, member.id, unit, at).await.map_err(read_error)?;
+            let mut months = Months::new();
+            for (time, units) in earned {
+                let sum = months.entry(catalog.program.zone.month(time)).or_default();
+                *sum = sum.saturating_add(units);
+            }
+            months
         }
-    }
+    };
     let standing = catalog.ladder.standing(&months, catalog.program.zone.month(at));
     Ok((at, catalog, standing))
 }

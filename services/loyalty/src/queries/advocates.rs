@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use rapport_store::read_error;
 use rapport_types::error::Error;
 use rapport_types::{TenantId, Uuid};
 
-use crate::domain::{Advocate, InvitationRules, LocalZone, MemberName, ProgramName, Slug, held_out};
+use crate::domain::{Advocate, InvitationRules, Key, LocalZone, MemberName, ProgramName, Slug, held_out};
 use crate::stakeholders::{Question, Stakeholders};
-use crate::store::{alias_find, catalog_find, member_of_party};
+use crate::store::{Catalogs, alias_find, catalogs_load, member_of_party};
 
 /// Finds out who may be invited: everything that has to be asked while no transaction is open.
 #[derive(Clone, Debug)]
@@ -17,6 +17,7 @@ pub(crate) struct Advocates {
     cx: Context,
     stakeholders: Stakeholders,
     rules: Arc<InvitationRules>,
+    catalogs: Arc<Catalogs>,
 }
 
 /// Who is meant, and for what.
@@ -42,8 +43,13 @@ pub(crate) struct Candidate<'a> {
 
 impl Advocates {
     /// Over the service's parts.
-    pub(crate) fn new(cx: Context, rules: Arc<InvitationRules>) -> Advocates {
-        Advocates { stakeholders: Stakeholders::new(cx.peers.clone()), cx, rules }
+    pub(crate) fn new(cx: Context, rules: Arc<InvitationRules>, catalogs: Arc<Catalogs>) -> Advocates {
+        Advocates { stakeholders: Stakeholders::new(cx.peers.clone()), cx, rules, catalogs }
+    }
+
+    /// Programmes as they are known.
+    pub(crate) fn catalogs(&self) -> &Arc<Catalogs> {
+        &self.catalogs
     }
 
     /// How invitations are made.
@@ -56,14 +62,12 @@ impl Advocates {
         &self.cx
     }
 
-    /// Who an origin is, as far as the feed has told.
+    /// Who these origins are, as far as the feed has told.
     ///
     /// # Errors
     /// Unavailable.
-    pub(crate) async fn whose(&self, tenant: &TenantId, origin: Uuid) -> Result<Option<Uuid>, Error> {
-        let key = (tenant.clone(), origin);
-        let found = alias_find(self.cx.store.reader(), &BTreeSet::from([key.clone()])).await.map_err(read_error)?;
-        Ok(found.get(&key).copied())
+    pub(crate) async fn whose(&self, origins: &BTreeSet<Key>) -> Result<BTreeMap<Key, Uuid>, Error> {
+        alias_find(self.cx.store.reader(), origins).await.map_err(read_error)
     }
 
     /// What is known of somebody now: what they say about being addressed, where their clock is, their membership.
@@ -103,7 +107,9 @@ impl Advocates {
     /// The zone of a programme.
     async fn zone_of(&self, tenant: &TenantId, program: Uuid) -> Result<String, Error> {
         let key = (tenant.clone(), program);
-        let found = catalog_find(self.cx.store.reader(), &BTreeSet::from([key.clone()])).await.map_err(read_error)?;
+        let wanted = BTreeSet::from([key.clone()]);
+        let found =
+            catalogs_load(self.cx.store.reader(), &wanted, &self.catalogs, true).await.map_err(read_error)?;
         Ok(found.get(&key).map(|catalog| catalog.program.zone.name().to_owned()).unwrap_or_default())
     }
 }

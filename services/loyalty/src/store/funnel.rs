@@ -4,7 +4,7 @@ use rapport_store::Sql;
 use rapport_store::sea_orm::{ConnectionTrait, DbErr};
 use rapport_types::{TenantId, Timestamp};
 
-use crate::domain::{Gate, InvitationState};
+use crate::domain::{Gate, Group, InvitationState};
 
 /// Invitations of one state and gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,15 +17,6 @@ pub(crate) struct FunnelCount {
     pub(crate) count: i64,
     /// How many of them expired without that being booked.
     pub(crate) expired: i64,
-}
-
-/// Parties that were invited, or held out, and those of them that acted afterwards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct GroupCount {
-    /// All of them.
-    pub(crate) parties: i64,
-    /// Those that spoke for the tenant afterwards.
-    pub(crate) active: i64,
 }
 
 /// A span of time: from, until (exclusive).
@@ -53,11 +44,11 @@ pub(crate) async fn funnel_counts(
         .await?;
     let mut counts = Vec::with_capacity(rows.len());
     for row in rows {
-        let state: i16 = row.try_get_by_index(0)?;
+        let (state, gate): (i16, i16) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         counts.push(FunnelCount {
-            booked: InvitationState::from_code(i32::from(state))
+            booked: InvitationState::from_code(i64::from(state))
                 .ok_or_else(|| DbErr::Type("a stored state of an invitation is unknown".to_owned()))?,
-            gate: Gate::from_code(row.try_get_by_index(1)?),
+            gate: Gate::from_code(i64::from(gate)),
             count: row.try_get_by_index(2)?,
             expired: row.try_get_by_index(3)?,
         });
@@ -71,7 +62,7 @@ pub(crate) async fn funnel_groups(
     db: &impl ConnectionTrait,
     tenant: &TenantId,
     span: Span,
-) -> Result<(GroupCount, GroupCount), DbErr> {
+) -> Result<(Group, Group), DbErr> {
     let held_out = InvitationState::HeldOut.code();
     let rows = Sql::new(db, "SELECT held_out, COUNT(*), CAST(SUM(CASE WHEN EXISTS (SELECT 1 FROM advocacy AS x WHERE x.tenant = ")
         .bind(tenant.as_str())
@@ -92,9 +83,9 @@ pub(crate) async fn funnel_groups(
         .text(")) AS f WHERE f.place = 1 GROUP BY held_out")
         .all(db)
         .await?;
-    let (mut invited, mut kept) = (GroupCount::default(), GroupCount::default());
+    let (mut invited, mut kept) = (Group::default(), Group::default());
     for row in rows {
-        let group = GroupCount { parties: row.try_get_by_index(1)?, active: row.try_get_by_index(2)? };
+        let group = Group { parties: row.try_get_by_index(1)?, active: row.try_get_by_index(2)? };
         let held: i32 = row.try_get_by_index(0)?;
         *(if held == 1 { &mut kept } else { &mut invited }) = group;
     }

@@ -8,6 +8,7 @@ use rapport_types::{TenantId, Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
 
 use super::alias::chunks;
+use super::catalog::coded;
 use super::key_of;
 use crate::domain::{
     Gate, Invitation, InvitationState, Key, MemberName, ProgramName, ResponseName, Sent, Slug, SurveyName,
@@ -160,7 +161,6 @@ fn read(row: &QueryResult) -> Result<InvitationRow, DbErr> {
     let id_of = |column: &str| row.try_get::<Option<Uuid>>("", column);
     let origin: Uuid = row.try_get("", "origin")?;
     let named: bool = row.try_get("", "named")?;
-    let state: i16 = row.try_get("", "state")?;
     let invitation = Invitation {
         id,
         version: row.try_get("", "version")?,
@@ -175,9 +175,8 @@ fn read(row: &QueryResult) -> Result<InvitationRow, DbErr> {
         response: id_of("survey_id")?
             .zip(id_of("response_id")?)
             .map(|(survey, response)| ResponseName::new(SurveyName::new(survey), response)),
-        booked: InvitationState::from_code(i32::from(state))
-            .ok_or_else(|| DbErr::Type("a stored state of an invitation is unknown".to_owned()))?,
-        gate: Gate::from_code(row.try_get("", "gate")?),
+        booked: coded(row, "state", InvitationState::from_code)?,
+        gate: Gate::from_code(i64::from(row.try_get::<i16>("", "gate")?)),
         decider: row.try_get("", "decider")?,
         due_at: time("due_at")?,
         zone: row.try_get("", "zone")?,
@@ -311,16 +310,46 @@ pub(crate) async fn invitation_list(
     rows.iter().map(read).collect()
 }
 
-/// The invitations for which something is due, of all tenants, earliest first.
+/// A place among those that are due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DuePlace {
+    timer_at: Option<Timestamp>,
+    tenant: TenantId,
+    id: Uuid,
+}
+
+impl DuePlace {
+    /// The place of an invitation.
+    pub(crate) fn of(row: &InvitationRow) -> DuePlace {
+        DuePlace { timer_at: row.invitation.timer_at(), tenant: row.tenant.clone(), id: row.invitation.id }
+    }
+}
+
+/// The invitations in this state for which something is due, of all tenants, earliest first: those behind a place.
 pub(crate) async fn invitation_due(
     db: &impl ConnectionTrait,
+    state: InvitationState,
     now: Timestamp,
+    after: Option<&DuePlace>,
     limit: usize,
 ) -> Result<Vec<InvitationRow>, DbErr> {
-    let rows = Sql::new(db, &selection())
-        .text("timer_at <= ")
-        .bind(now.as_micros())
-        .text(" ORDER BY timer_at LIMIT ")
+    let mut sql = Sql::new(db, &selection())
+        .text("state = ")
+        .bind(state.code())
+        .text(" AND timer_at <= ")
+        .bind(now.as_micros());
+    if let Some(DuePlace { timer_at, tenant, id }) = after {
+        sql = sql
+            .text(" AND (timer_at, tenant, id) > (")
+            .bind(micros(*timer_at))
+            .text(", ")
+            .bind(tenant.as_str())
+            .text(", ")
+            .bind(*id)
+            .text(")");
+    }
+    let rows = sql
+        .text(" ORDER BY timer_at, tenant, id LIMIT ")
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .all(db)
         .await?;

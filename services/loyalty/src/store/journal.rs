@@ -3,43 +3,13 @@
 use std::collections::BTreeSet;
 
 use rapport_store::sea_orm::{ConnectionTrait, DbErr, QueryResult};
-use rapport_store::{Sql, Store, StoreError, Subject, SubjectKeys};
-use rapport_types::error::Error;
+use rapport_store::Sql;
 use rapport_types::{TenantId, Timestamp, Uuid};
 
 use super::catalog::coded;
 use super::ledger::LOT;
 use super::{key_of, time};
-use crate::domain::{Account, Entry, EntryKind, Key, Lot};
-
-/// The field that the grounds of an adjustment are sealed for.
-const GROUNDS: &str = "entry.grounds";
-
-/// The subject under whose key texts about a member are sealed: the party that was enrolled.
-pub(crate) fn subject(tenant: &TenantId, party: Uuid) -> Subject {
-    Subject::of(tenant, party)
-}
-
-/// Seals why a balance is corrected.
-pub(crate) fn grounds_seal(keys: &SubjectKeys, subject: &Subject, grounds: &str) -> Result<Vec<u8>, Error> {
-    keys.seal(subject, GROUNDS, grounds.as_bytes()).map_err(|error| match error {
-        StoreError::Domain(error) => error,
-        other => Error::internal(other),
-    })
-}
-
-/// Opens the grounds of entries of one member; empty where there are none, and once they were erased.
-pub(crate) async fn grounds_open(store: &Store, subject: &Subject, entries: &[EntryRow]) -> Result<Vec<String>, Error> {
-    let sealed: Vec<(Subject, Vec<u8>)> =
-        entries.iter().filter_map(|row| row.sealed.clone()).map(|sealed| (subject.clone(), sealed)).collect();
-    let mut opened =
-        if sealed.is_empty() { Vec::new() } else { store.unseal_many(GROUNDS, &sealed).await? }.into_iter();
-    let text = |row: &EntryRow| {
-        let plain = row.sealed.as_ref().and_then(|_| opened.next().flatten()).unwrap_or_default();
-        String::from_utf8(plain).unwrap_or_default()
-    };
-    Ok(entries.iter().map(text).collect())
-}
+use crate::domain::{Account, Entry, EntryKind, Key, Lot, Months};
 
 /// An entry that is read.
 #[derive(Debug)]
@@ -221,6 +191,24 @@ pub(crate) async fn earned_until(
     .all(db)
     .await?;
     rows.iter().map(|row| Ok((time(row, "effective_at")?, row.try_get("", "earned")?))).collect()
+}
+
+/// What was earned of one unit type, month by month, as of now: what the journal says, added up as it was written.
+pub(crate) async fn months_of(
+    db: &impl ConnectionTrait,
+    tenant: &TenantId,
+    member: Uuid,
+    unit_type: Uuid,
+) -> Result<Months, DbErr> {
+    let rows = Sql::new(db, "SELECT month, units FROM earned_month WHERE tenant = ")
+        .bind(tenant.as_str())
+        .text(" AND member_id = ")
+        .bind(member)
+        .text(" AND unit_type_id = ")
+        .bind(unit_type)
+        .all(db)
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get("", "month")?, row.try_get("", "units")?))).collect()
 }
 
 /// Some members, of any tenant, of whom something has expired and is not booked, or whose tier may have fallen.

@@ -1,42 +1,17 @@
 //! The books of a batch: read with a fixed number of statements, and written with as many.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rapport_store::sea_orm::{ConnectionTrait, DbErr, Value};
 use rapport_store::{Rows, Sql};
 use rapport_types::{TenantId, Timestamp, Uuid};
 
-use super::catalog::catalog_find;
+use super::catalogs::{Catalogs, catalogs_load};
 use super::journal::lot;
 use super::member::member_find;
 use super::{MOST_KEYS, key_of, key_values};
-use crate::domain::{Announced, Catalog, File, Holder, Holding, Key, Lot};
-
-/// Programmes as they were read last. A programme's version grows with each change of it and of what belongs to it, so
-/// one that is known under its version need not be read again.
-#[derive(Debug, Default)]
-pub(crate) struct Catalogs {
-    known: Mutex<HashMap<Key, Arc<Catalog>>>,
-}
-
-impl Catalogs {
-    /// How many are kept.
-    const MOST: usize = 1_000;
-
-    fn get(&self, key: &Key, version: i64) -> Option<Arc<Catalog>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(key).filter(|catalog| catalog.program.version == version).cloned()
-    }
-
-    fn put(&self, key: &Key, catalog: &Arc<Catalog>) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= Catalogs::MOST {
-            known.clear();
-        }
-        known.insert(key.clone(), catalog.clone());
-    }
-}
+use crate::domain::{Announced, Catalog, File, Holder, Holding, Key, Lot, Member};
 
 /// What a batch needs to know.
 #[derive(Default)]
@@ -80,10 +55,21 @@ pub(crate) async fn books_load(
     known: &Catalogs,
     now: Timestamp,
 ) -> Result<Books, DbErr> {
-    let mut books = Books::default();
     let members = member_find(db, &wanted.members).await?;
     let programs = members.iter().map(|((tenant, _), member)| (tenant.clone(), member.program)).collect();
-    books.catalogs = catalogs_load(db, &programs, known).await?;
+    let catalogs = catalogs_load(db, &programs, known, false).await?;
+    books_open(db, wanted, members, catalogs, now).await
+}
+
+/// The same, where members and programmes were read already.
+pub(crate) async fn books_open(
+    db: &impl ConnectionTrait,
+    wanted: &Wanted,
+    members: HashMap<Key, Member>,
+    catalogs: HashMap<Key, Arc<Catalog>>,
+    now: Timestamp,
+) -> Result<Books, DbErr> {
+    let mut books = Books { catalogs, ..Books::default() };
     for (key, member) in members {
         books.holders.insert(key, Holder::new(member, File::default(), Announced::default()));
     }
@@ -95,42 +81,6 @@ pub(crate) async fn books_load(
     months(db, &mut books).await?;
     sources(db, wanted, &mut books).await?;
     Ok(books)
-}
-
-/// The programmes with these ids and all that belongs to them, read only where they are not known as they are now.
-pub(crate) async fn catalogs_load(
-    db: &impl ConnectionTrait,
-    programs: &BTreeSet<Key>,
-    known: &Catalogs,
-) -> Result<HashMap<Key, Arc<Catalog>>, DbErr> {
-    let keys: Vec<&Key> = programs.iter().collect();
-    let mut found = HashMap::new();
-    let mut unknown = BTreeSet::new();
-    for keys in keys.chunks(MOST_KEYS) {
-        let rows = Sql::new(db, "SELECT tenant, id, version FROM program WHERE ")
-            .in_rows(&["tenant", "id"], key_values(keys))
-            .all(db)
-            .await?;
-        for row in &rows {
-            let key = key_of(row, "id")?;
-            match known.get(&key, row.try_get("", "version")?) {
-                Some(catalog) => {
-                    found.insert(key, catalog);
-                }
-                None => {
-                    unknown.insert(key);
-                }
-            }
-        }
-    }
-    if !unknown.is_empty() {
-        for (key, catalog) in catalog_find(db, &unknown).await? {
-            let catalog = Arc::new(catalog);
-            known.put(&key, &catalog);
-            found.insert(key, catalog);
-        }
-    }
-    Ok(found)
 }
 
 /// Sequences, tiers and balances, in one statement: a row without an account is a member's own.

@@ -3,6 +3,7 @@
 mod act;
 mod alias;
 mod catalog;
+mod catalogs;
 mod complaint;
 mod funnel;
 mod invitation;
@@ -15,17 +16,17 @@ mod unclaimed;
 pub(crate) use act::{ActRow, act_delete, act_insert};
 pub(crate) use alias::{alias_find, alias_origins, alias_save};
 pub(crate) use catalog::{Additions, catalog_find, catalog_insert, program_list, program_update};
+pub(crate) use catalogs::{Catalogs, catalogs_load, catalogs_warm};
 pub(crate) use complaint::{ComplaintRow, complaint_find, complaint_open, complaint_save};
 pub(crate) use funnel::{funnel_counts, funnel_groups};
 pub(crate) use invitation::{
-    InvitationPage, InvitationRow, advocate_lock, invitation_due, invitation_find, invitation_hold, invitation_insert,
+    DuePlace, InvitationPage, InvitationRow, advocate_lock, invitation_due, invitation_find, invitation_hold, invitation_insert,
     invitation_list, invitation_of_responses, invitation_sent, invitation_update,
 };
 pub(crate) use journal::{
-    EntryRow, LotPage, LotPlace, due_list, earned_until, entry_list, grounds_open, grounds_seal, lot_list, lots_as_of,
-    lots_open, subject,
+    EntryRow, LotPage, LotPlace, due_list, earned_until, entry_list, lot_list, lots_as_of, lots_open, months_of,
 };
-pub(crate) use ledger::{Books, Catalogs, Wanted, books_load, books_save, catalogs_load};
+pub(crate) use ledger::{Books, Wanted, books_load, books_open, books_save};
 pub(crate) use member::{
     member_by_number, member_find, member_insert, member_list, member_of_parties, member_of_party,
 };

@@ -1,14 +1,17 @@
-//! Texts about a party, sealed under the key of the origin they belong to: who is erased there is erased here.
+//! Texts about a party, sealed under the key of the origin they belong to: who is erased there is erased here. Those about
+//! a member belong to the party that was enrolled.
 
 use rapport_store::{Store, StoreError, Subject, SubjectKeys};
 use rapport_types::error::Error;
 use rapport_types::{TenantId, Uuid};
 
-use super::InvitationRow;
+use super::{EntryRow, InvitationRow};
+use crate::error::decided;
 
 /// The field names that seals are bound to.
 const REASON: &str = "invitation.reason";
 const NOTE: &str = "invitation.note";
+const GROUNDS: &str = "entry.grounds";
 
 /// The subject under whose key the texts of an origin are sealed.
 pub(crate) fn subject(tenant: &TenantId, origin: Uuid) -> Subject {
@@ -46,6 +49,22 @@ fn sealed(
         return Ok(None);
     }
     keys.seal(&subject(tenant, origin), field, text.as_bytes()).map(Some)
+}
+
+/// Seals why a balance is corrected.
+pub(crate) fn grounds_seal(keys: &SubjectKeys, subject: &Subject, grounds: &str) -> Result<Vec<u8>, Error> {
+    keys.seal(subject, GROUNDS, grounds.as_bytes()).map_err(decided)
+}
+
+/// Opens the grounds of entries of one member; empty where there are none, and once they were erased.
+///
+/// # Errors
+/// Unavailable; Internal for what cannot be read.
+pub(crate) async fn grounds_open(store: &Store, subject: &Subject, entries: &[EntryRow]) -> Result<Vec<String>, Error> {
+    let sealed = entries.iter().filter_map(|row| Some((subject.clone(), row.sealed.clone()?))).collect();
+    let mut opened = opened(store, GROUNDS, sealed).await?.into_iter();
+    let text = |row: &EntryRow| row.sealed.as_ref().and_then(|_| opened.next()).unwrap_or_default();
+    Ok(entries.iter().map(text).collect())
 }
 
 /// The texts of invitations, in their order: reason and note. One whose key was destroyed is empty.

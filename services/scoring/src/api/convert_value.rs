@@ -7,7 +7,7 @@ use rapport_rpc::wire;
 use rapport_scoring_models::clv::{GammaGamma, Kind};
 use rapport_types::error::{Collector, Error, FieldError};
 use rapport_types::money::{Currency, Money};
-use rapport_types::reason;
+use rapport_types::{Slug, reason};
 use rapport_types::text::{Limits, Text};
 
 use crate::domain::{ClvModel, ClvModelName, Day, Family, FitOrder, Fitted, Outlook, PartyName, SpendFitted, Spending};
@@ -42,7 +42,7 @@ pub(crate) fn fit_order(request: &proto::FitClvModelRequest, today: Day) -> Resu
     };
     let role_type = match request.role_type.as_str() {
         "" => None,
-        text => fields.check("role_type", slug(text)),
+        text => fields.check("role_type", Slug::parse(text).map(String::from)),
     };
     let limits = Limits { min: 0, max: 200 };
     let display_name = fields.check("display_name", Text::parse(&request.display_name, limits));
@@ -70,18 +70,6 @@ fn end(text: &str, today: Day) -> Result<Day, FieldError> {
             day if day > today => Err(FieldError::new(reason::IN_FUTURE, "must not be after today")),
             day => Ok(day),
         },
-    }
-}
-
-fn slug(text: &str) -> Result<String, FieldError> {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-    match text.as_bytes() {
-        bytes if bytes.len() > 64 => Err(FieldError::new(reason::TOO_LONG, "must have at most 64 characters")),
-        [first, rest @ ..] if first.is_ascii_lowercase() && rest.iter().all(|byte| inner(*byte)) => Ok(text.to_owned()),
-        _ => Err(FieldError::new(
-            reason::MALFORMED,
-            "must be lower-case letters, digits, hyphens and underscores, a letter first",
-        )),
     }
 }
 

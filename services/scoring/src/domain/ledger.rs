@@ -271,22 +271,6 @@ impl Ledger {
         }
     }
 
-    /// Puts what a definition sees in a stored entry of another one into the log and the sums, silently.
-    ///
-    /// # Errors
-    /// As [`Ledger::record`].
-    pub(crate) fn derive(&mut self, tenant: &TenantId, entry: &Entry, definition: &Definition) -> Result<(), Overflow> {
-        let rule = definition.rule(&entry.kind);
-        let derived = Entry {
-            definition: definition.key,
-            weight: rule.weight(entry.direction),
-            satisfaction: rule.satisfaction(None),
-            from_valence: false,
-            ..entry.clone()
-        };
-        self.append(tenant, derived)
-    }
-
     /// An origin belongs to a party from now on.
     pub(crate) fn attribute(&mut self, tenant: &TenantId, position: i64, at: Timestamp, origin: Uuid, party: Uuid) {
         let key = (tenant.clone(), origin);

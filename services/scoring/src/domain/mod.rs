@@ -37,4 +37,4 @@ pub(crate) use worth::{Outlook, Worth, worth};
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
-mod revisions;
+mod revision_laws;

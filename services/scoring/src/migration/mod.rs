@@ -6,8 +6,8 @@ mod m20261122_000003_engagement;
 mod m20261122_000004_network;
 mod m20261122_000005_values;
 
-use rapport_store::Migrations;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use rapport_store::{Migrations, run_script};
+use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::SchemaManager;
 
 /// Every migration, oldest first.
@@ -21,21 +21,9 @@ pub(crate) fn migrations() -> Migrations {
     ]
 }
 
-/// Runs statements with `{text}`, `{uuid}`, `{bytes}` and `{clustered}` for what the stores call differently. Text compares
-/// by its bytes on both.
 async fn create(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
-    let db = manager.get_connection();
-    let (text, uuid, bytes, clustered) = match db.get_database_backend() {
-        DbBackend::Postgres => ("TEXT COLLATE \"C\"", "UUID", "BYTEA", ""),
-        _ => ("TEXT", "BLOB", "BLOB", " WITHOUT ROWID"),
-    };
     for statement in statements {
-        let statement = statement
-            .replace("{text}", text)
-            .replace("{uuid}", uuid)
-            .replace("{bytes}", bytes)
-            .replace("{clustered}", clustered);
-        db.execute_unprepared(&statement).await?;
+        run_script(manager, statement).await?;
     }
     Ok(())
 }

@@ -95,15 +95,21 @@ pub(crate) async fn order_day_list(
     origins: &[Uuid],
     until: Day,
 ) -> Result<Vec<(DayKey, DaySum)>, DbErr> {
-    let rows = Sql::new(db, &format!("SELECT {COLUMNS} FROM order_day WHERE tenant = "))
-        .bind(tenant.as_str())
-        .text(" AND day <= ")
-        .bind(until.number())
-        .text(" AND ")
-        .in_list("origin", origins.iter().map(|origin| (*origin).into()).collect())
-        .all(db)
-        .await?;
-    rows.iter().map(|row| Ok((key(row)?, sum(row)?))).collect()
+    let mut found = Vec::new();
+    for origins in origins.chunks(MOST_KEYS) {
+        let rows = Sql::new(db, &format!("SELECT {COLUMNS} FROM order_day WHERE tenant = "))
+            .bind(tenant.as_str())
+            .text(" AND day <= ")
+            .bind(until.number())
+            .text(" AND ")
+            .in_list("origin", origins.iter().map(|origin| (*origin).into()).collect())
+            .all(db)
+            .await?;
+        for row in &rows {
+            found.push((key(row)?, sum(row)?));
+        }
+    }
+    Ok(found)
 }
 
 /// The next rows of a tenant behind a key, in the order of the keys, each with the party that its origin was given to; at most

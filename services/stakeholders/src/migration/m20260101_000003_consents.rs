@@ -1,3 +1,4 @@
+use rapport_store::run_script;
 use sea_orm::DbErr;
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
@@ -13,7 +14,7 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        super::run(manager, TABLES).await
+        run_script(manager, TABLES).await
     }
 }
 

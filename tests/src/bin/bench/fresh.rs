@@ -22,13 +22,17 @@ const CALLERS: usize = 64;
 /// What is scored.
 const DEFINITION: &str = "scoreDefinitions/relationship-health";
 /// Longer than this nobody waits.
-const LOST: Duration = Duration::from_secs(30);
+const LOST: Duration = Duration::from_secs(120);
 
 /// Measures the peak, then the freshness at half of it, and prints both.
 pub(crate) async fn measure(plan: &Plan, admin: Option<&str>) {
     let host = Host::start(Side::Suite, place(admin).await).await;
     let peak = load::unary(&host.address, CALLERS, plan.length).await.rate;
     let length = plan.length * u32::try_from(plan.rounds).unwrap_or(1);
+    // What the peak left behind is another matter: how long that takes is told beside it.
+    let behind = Instant::now();
+    probe(&host.address, Duration::ZERO).await;
+    let behind = behind.elapsed().as_secs_f64();
     let background = tokio::spawn(half(host.address.clone(), peak / 2.0, length));
     let mut seen = probe(&host.address, length).await;
     let kept = background.await.unwrap();
@@ -39,7 +43,7 @@ pub(crate) async fn measure(plan: &Plan, admin: Option<&str>) {
     let of = |latencies: &[Duration], share: usize| latencies[(latencies.len() - 1) * share / 100].as_secs_f64() * 1e3;
     println!(
         "\nFreshness, {}: at {kept:.0} writes/s (peak {peak:.0}) an acknowledged interaction is in GetScores after \
-         {:.1}/{:.1} ms, in GetAgentContext after {:.1}/{:.1} ms (p50/p99 of {}; goal p99 50)",
+         {:.1}/{:.1} ms, in GetAgentContext after {:.1}/{:.1} ms (p50/p99 of {}; goal p99 50); after the peak the consumers were {behind:.1} s behind",
         store(admin),
         of(&seen.scores, 50),
         of(&seen.scores, 99),
@@ -96,7 +100,7 @@ async fn probe(address: &str, length: Duration) -> Seen {
     let started = Instant::now();
     let mut seen = Seen::default();
     let mut recorded = 0;
-    while started.elapsed() < length {
+    while recorded == 0 || started.elapsed() < length {
         recorded += 1;
         interactions.record_interaction(write(recorded, Some(&party))).await.expect("a write is acknowledged");
         let acknowledged = Instant::now();

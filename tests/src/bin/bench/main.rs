@@ -1,6 +1,6 @@
 //! The benchmark: figures as ratios beside baselines of the same run. It is no test and passes nothing.
 //!
-//! `cargo run --release -p rapport-tests --bin bench -- [write|stream|fresh|fit|start|all] [--store sqlite|postgres|both]
+//! `cargo run --release -p rapport-tests --bin bench -- [write|stream|fresh|fit|ledger|start|all] [--store sqlite|postgres|both]
 //! [--in-flight 1,16,64,256] [--seconds 3] [--rounds 3] [--postgres URL]`
 //!
 //! Each side runs in a process of its own (this program again), so that its CPU can be told from the load's. Pairs run

@@ -1,11 +1,10 @@
 use rapport_proto::loyalty::v1 as proto;
 use rapport_rpc::wire;
 use rapport_types::error::FieldError;
-use rapport_types::reason;
 use rapport_types::text::{Limits, Text};
 use rapport_types::time::Timestamp;
 
-use crate::domain::{Answer, Gate, InvitationState, PartyName};
+use crate::domain::{Answer, Funnel, Gate, InvitationState, PartyName};
 use crate::queries::InvitationView;
 
 /// The longest reason, in characters.
@@ -25,21 +24,12 @@ pub(crate) fn invitation_note(text: &str) -> Result<String, FieldError> {
 
 /// An answer that must be given.
 pub(crate) fn answer(code: i32) -> Result<Answer, FieldError> {
-    if code == 0 {
-        return Err(FieldError::required());
-    }
-    Answer::from_code(code)
-        .ok_or_else(|| FieldError::new(reason::UNKNOWN_ENUM_VALUE, format!("{code} is not a value of this enum")))
+    Answer::parse(code)
 }
 
 /// A state to list by; nothing for all of them.
 pub(crate) fn wanted_state(code: i32) -> Result<Option<InvitationState>, FieldError> {
-    if code == 0 {
-        return Ok(None);
-    }
-    InvitationState::from_code(code)
-        .map(Some)
-        .ok_or_else(|| FieldError::new(reason::UNKNOWN_ENUM_VALUE, format!("{code} is not a value of this enum")))
+    if code == 0 { Ok(None) } else { InvitationState::parse(code).map(Some) }
 }
 
 /// An invitation as it is read.
@@ -69,5 +59,31 @@ pub(crate) fn to_invitation(view: InvitationView) -> proto::Invitation {
         version: invitation.version,
         create_time: time(Some(invitation.created_at)),
         update_time: time(Some(invitation.updated_at)),
+    }
+}
+
+/// What became of invitations, as it is read.
+pub(crate) fn to_funnel(funnel: &Funnel) -> proto::AdvocacyFunnel {
+    let (invited, held_out) = (funnel.invited_group, funnel.held_out_group);
+    let gate = |(gate, count): (&Option<Gate>, &i64)| proto::GateCount {
+        gate: gate.map_or(0, |gate| i32::from(gate.code())),
+        count: *count,
+    };
+    proto::AdvocacyFunnel {
+        recorded_count: funnel.recorded,
+        held_out_count: funnel.held_out,
+        suppressed: funnel.suppressed.iter().map(gate).collect(),
+        scheduled_count: funnel.scheduled,
+        awaiting_count: funnel.awaiting,
+        accepted_count: funnel.accepted,
+        declined_count: funnel.declined,
+        expired_count: funnel.expired,
+        hold_out: Some(proto::HoldOut {
+            invited_count: invited.parties,
+            invited_active_count: invited.active,
+            held_out_count: held_out.parties,
+            held_out_active_count: held_out.active,
+            lift_micros: funnel.lift_micros(),
+        }),
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn draft_in(reading: &Reading<'_>, party: &proto::Party) -> Option<Pa
         Some(value) => fields.check("attributes", attributes::read(value)),
         None => Some(Attributes::default()),
     };
-    let language_code = fields.check("language_code", text::language(&party.language_code));
+    let language_code = fields.check("language_code", rapport_types::text::language(&party.language_code));
     let time_zone = fields.check("time_zone", text::time_zone(&party.time_zone));
     let cessation = cessation_in(reading, party.cessation.as_ref());
     if let (Some(kind), Some(Some(end))) = (kind, cessation) {
@@ -404,7 +404,7 @@ fn change_in(reading: &Reading<'_>, party: &proto::Party, path: &str, home: &str
             Some(value) => Change::Attributes(fields.check(path, attributes::read(value))?),
             None => Change::Attributes(Attributes::default()),
         },
-        "language_code" => Change::Language(fields.check(path, text::language(&party.language_code))?),
+        "language_code" => Change::Language(fields.check(path, rapport_types::text::language(&party.language_code))?),
         "country_code" => Change::Country(fields.check(path, country::parse(&party.country_code))?),
         "time_zone" => Change::TimeZone(fields.check(path, text::time_zone(&party.time_zone))?),
         "cessation" => Change::Cessation(cessation_in(reading, party.cessation.as_ref())?),
