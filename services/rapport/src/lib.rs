@@ -3,6 +3,7 @@
 //! Hosting itself is `rapport-server`'s work; the command line is in `main.rs`.
 #![forbid(unsafe_code)]
 
+pub mod csv_table;
 pub mod demo;
 
 use rapport_server::Module;

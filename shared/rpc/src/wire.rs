@@ -123,59 +123,6 @@ pub fn request_id(value: &str) -> Result<Option<Uuid>, FieldError> {
     }
 }
 
-/// Which fields an update changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mask {
-    paths: Vec<String>,
-}
-
-impl Mask {
-    /// Reads an update_mask. Without one, and for `*`, every field in `allowed` is meant. `output_only` are fields that
-    /// exist but are the server's.
-    ///
-    /// # Errors
-    /// UNKNOWN_FIELD, OUTPUT_ONLY_FIELD, DUPLICATE.
-    pub fn parse(
-        value: Option<&prost_types::FieldMask>,
-        allowed: &[&str],
-        output_only: &[&str],
-    ) -> Result<Mask, FieldError> {
-        let all = || Mask { paths: allowed.iter().map(|path| (*path).to_owned()).collect() };
-        let Some(mask) = value.filter(|mask| !mask.paths.is_empty()) else {
-            return Ok(all());
-        };
-        if mask.paths == ["*"] {
-            return Ok(all());
-        }
-        for (index, path) in mask.paths.iter().enumerate() {
-            if output_only.contains(&path.as_str()) {
-                return Err(FieldError::new(reason::OUTPUT_ONLY_FIELD, format!("{path} is set by the server")));
-            }
-            // The path is not repeated in the text: it could be anything.
-            if !allowed.contains(&path.as_str()) {
-                return Err(FieldError::new(
-                    reason::UNKNOWN_FIELD,
-                    format!("path {index} names no field that can be updated; there are {}", allowed.join(", ")),
-                ));
-            }
-            if mask.paths.iter().take(index).any(|earlier| earlier == path) {
-                return Err(FieldError::new(reason::DUPLICATE, format!("{path} comes twice")));
-            }
-        }
-        Ok(Mask { paths: mask.paths.clone() })
-    }
-
-    /// Whether the field is to change.
-    pub fn has(&self, path: &str) -> bool {
-        self.paths.iter().any(|known| known == path)
-    }
-
-    /// The fields to change.
-    pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.paths.iter().map(String::as_str)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -228,19 +175,5 @@ mod tests {
         for bad in ["junk", "00000000-0000-0000-0000-000000000000"] {
             assert_eq!(request_id(bad).unwrap_err().reason, reason::INVALID_REQUEST_ID);
         }
-    }
-
-    #[test]
-    fn masks() {
-        let mask = |paths: &[&str]| {
-            let value = prost_types::FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() };
-            Mask::parse(Some(&value), &["title", "notes"], &["create_time"])
-        };
-        assert!(Mask::parse(None, &["title"], &[]).unwrap().has("title"));
-        assert!(mask(&["*"]).unwrap().has("notes"));
-        assert!(mask(&["title"]).unwrap().has("title") && !mask(&["title"]).unwrap().has("notes"));
-        assert_eq!(mask(&["nope"]).unwrap_err().reason, reason::UNKNOWN_FIELD);
-        assert_eq!(mask(&["create_time"]).unwrap_err().reason, reason::OUTPUT_ONLY_FIELD);
-        assert_eq!(mask(&["title", "title"]).unwrap_err().reason, reason::DUPLICATE);
     }
 }

@@ -1,14 +1,15 @@
 //! Long jobs: what a service does for its operations, and the worker that sees to it that each is done, once.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::stream::{FuturesUnordered, StreamExt};
 use rapport_store::{Claim, Effect, Ending, Operation, Progress, Store};
 use rapport_types::error::{Error, Kind};
 use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::async_trait;
@@ -69,42 +70,71 @@ impl Task {
 pub(crate) async fn work(store: Store, jobs: Vec<Arc<dyn Job>>, cancel: CancellationToken) {
     let methods: Vec<&'static str> = jobs.iter().map(|job| job.method()).collect();
     let mut position = store.position();
-    let mut running = FuturesUnordered::new();
-    let mut busy: Vec<Operation> = Vec::new();
+    let mut running = Running::default();
     let mut recovered = false;
     let mut swept = Instant::now();
     loop {
         position.mark_unchanged();
         if !recovered {
-            recovered = store.operation_recover().await.is_ok();
+            recovered = report(store.operation_recover().await.map(|()| true));
         }
         if swept.elapsed() > SWEEP {
             swept = Instant::now();
             report(store.operation_sweep().await);
         }
-        if running.len() < AT_ONCE {
-            for claim in report(store.operation_claim(&methods, &busy, AT_ONCE - running.len()).await) {
+        let free = AT_ONCE.saturating_sub(running.tasks.len());
+        // What this process left behind before it was started again comes first.
+        if recovered && free > 0 {
+            for claim in report(store.operation_claim(&methods, &running.operations(), free).await) {
                 let Some(job) = jobs.iter().find(|job| job.method() == claim.operation.method) else {
                     continue;
                 };
-                busy.push(claim.operation.clone());
-                running.push(drive(store.clone(), Arc::clone(job), claim, cancel.child_token()));
+                let operation = claim.operation.clone();
+                running.spawn(operation, drive(store.clone(), Arc::clone(job), claim, cancel.child_token()));
             }
         }
         tokio::time::sleep(PAUSE).await;
         tokio::select! {
-            Some(ended) = running.next() => {
-                let ended: Operation = ended;
-                busy.retain(|one| one.id != ended.id);
-            }
+            true = running.ended(&store) => {}
             _ = position.changed() => {}
             () = tokio::time::sleep(POLL) => {}
             () = cancel.cancelled() => {
                 // Each sees the token and lets its claim go.
-                while running.next().await.is_some() {}
+                while running.ended(&store).await {}
                 return;
             }
         }
+    }
+}
+
+/// The operations this process works on, each in a task of its own.
+#[derive(Default)]
+struct Running {
+    tasks: JoinSet<()>,
+    operations: HashMap<Id, Operation>,
+}
+
+impl Running {
+    fn operations(&self) -> Vec<Operation> {
+        self.operations.values().cloned().collect()
+    }
+
+    fn spawn(&mut self, operation: Operation, task: impl Future<Output = ()> + Send + 'static) {
+        self.operations.insert(self.tasks.spawn(task).id(), operation);
+    }
+
+    /// Waits for one to end; `false` when there is none.
+    async fn ended(&mut self, store: &Store) -> bool {
+        let Some(ended) = self.tasks.join_next_with_id().await else {
+            return false;
+        };
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
+        let operation = self.operations.remove(&id).map(|operation| operation.name(store.service()));
+        if let Err(error) = ended {
+            // The claim was not given back: its lease runs out.
+            tracing::error!(operation, %error, "the task of an operation panicked, it is taken up again later");
+        }
+        true
     }
 }
 
@@ -116,7 +146,7 @@ fn report<T: Default>(result: Result<T, Error>) -> T {
 }
 
 /// Sees one claimed operation to its end, or to where this process has nothing more to do with it.
-async fn drive(store: Store, job: Arc<dyn Job>, claim: Claim, stopping: CancellationToken) -> Operation {
+async fn drive(store: Store, job: Arc<dyn Job>, claim: Claim, stopping: CancellationToken) {
     let (progress, mut told) = watch::channel(claim.operation.progress.clone());
     let task = Task {
         operation: claim.operation.clone(),
@@ -140,23 +170,22 @@ async fn drive(store: Store, job: Arc<dyn Job>, claim: Claim, stopping: Cancella
         }
     };
     let progress = task.progress.borrow().clone();
-    let operation = claim.operation.id;
+    let operation = claim.operation.name(store.service());
     match ending {
-        Outcome::Lost => tracing::warn!(%operation, "another process took the operation up"),
+        Outcome::Lost => tracing::warn!(operation, "another process took the operation up"),
         Outcome::Stop => report(store.operation_release(&claim, &progress, store.world().now()).await),
         Outcome::Again(error) => {
-            tracing::warn!(%operation, %error, "the operation is tried again");
+            tracing::warn!(operation, %error, "the operation is tried again");
             let later = store.world().now().saturating_add(Duration::from_secs(1));
             report(store.operation_release(&claim, &progress, later).await);
         }
         Outcome::End(ending) => {
             if let Ending::Failed(error) = &ending {
-                tracing::warn!(%operation, method = job.method(), %error, source = ?error.source, "operation failed");
+                tracing::warn!(operation, method = job.method(), %error, source = ?error.source, "operation failed");
             }
             end(&store, &claim, &progress, ending, &stopping).await;
         }
     }
-    claim.operation
 }
 
 enum Outcome {
@@ -168,8 +197,10 @@ enum Outcome {
 
 /// Ends an operation, waiting for a database that is away; if the process stops first, the work is done again by another.
 async fn end(store: &Store, claim: &Claim, progress: &Progress, ending: Ending, stopping: &CancellationToken) {
+    let operation = claim.operation.name(store.service());
     let mut pause = Duration::from_millis(100);
     let mut ending = ending;
+    let mut unanswered = false;
     loop {
         let again = match &ending {
             Ending::Done(effect) => Ending::Done(Arc::clone(effect)),
@@ -178,20 +209,33 @@ async fn end(store: &Store, claim: &Claim, progress: &Progress, ending: Ending, 
         };
         match store.operation_end(claim, progress, ending).await {
             Ok(true) => return,
+            Ok(false) if unanswered => {
+                tracing::info!(
+                    operation,
+                    "the operation was ended by a try that was not answered, or by another process"
+                );
+                return;
+            }
             Ok(false) => {
-                tracing::warn!(operation = %claim.operation.id, "another process took the operation up");
+                tracing::warn!(operation, "the operation is not ended here: another process took it up");
                 return;
             }
             Err(error) if is_transient(&error) => {
-                tracing::warn!(operation = %claim.operation.id, %error, "an operation cannot be ended at the moment");
+                tracing::warn!(operation, %error, "the end of an operation cannot be written at the moment, trying again");
+                unanswered = true;
                 ending = again;
             }
+            // The effect was refused: that is how it ends.
+            Err(error) if matches!(again, Ending::Done(_)) => {
+                tracing::warn!(operation, %error, source = ?error.source, "the effect of an operation was refused");
+                ending = Ending::Failed(error);
+            }
             Err(error) => {
-                // The effect was refused: that is how it ends. If even that cannot be written, the lease runs out.
-                ending = match again {
-                    Ending::Done(_) => Ending::Failed(error),
-                    Ending::Failed(_) | Ending::Cancelled => return,
-                };
+                tracing::error!(
+                    operation, %error, source = ?error.source,
+                    "the end of an operation cannot be written: it is taken up again when its lease runs out"
+                );
+                return;
             }
         }
         tokio::select! {
@@ -238,13 +282,15 @@ fn is_transient(error: &Error) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Condvar, Mutex};
 
     use rapport_store::{
-        Command, Item, NewOperation, OperationState, Outbox, Scope, StoreError, StoreOptions, Subject, Tx,
+        Command, Failpoints, Item, NewOperation, OperationState, Outbox, Scope, StoreError, StoreOptions, Subject, Tx,
     };
     use rapport_types::Uuid;
     use rapport_types::id::World;
     use rapport_types::tenant::TenantId;
+    use tokio::sync::Notify;
 
     use super::*;
 
@@ -278,6 +324,32 @@ mod tests {
     struct Toy {
         tries: AtomicU32,
         dropped: Arc<AtomicU32>,
+        worked: Mutex<Vec<Uuid>>,
+        met: Mutex<u32>,
+        came: Condvar,
+        fell: Arc<Notify>,
+    }
+
+    impl Toy {
+        /// Blocks its task until another one comes: jobs that share a task never meet.
+        fn meet(&self) -> bool {
+            let mut met = self.met.lock().unwrap();
+            *met += 1;
+            self.came.notify_all();
+            let both = met.next_multiple_of(2);
+            let (met, _) = self.came.wait_timeout_while(met, Duration::from_secs(20), |met| *met < both).unwrap();
+            *met >= both
+        }
+    }
+
+    /// Panics where no work is caught any more: when it is dropped.
+    struct Falls(Arc<Notify>);
+
+    impl Drop for Falls {
+        fn drop(&mut self) {
+            self.0.notify_one();
+            panic!("as told");
+        }
     }
 
     struct Made(bool);
@@ -301,12 +373,19 @@ mod tests {
 
         async fn work(&self, task: &Task) -> Result<Arc<dyn Effect>, Error> {
             task.progress(1, 2, "working");
+            self.worked.lock().unwrap().push(task.operation.id);
             let tries = self.tries.fetch_add(1, Ordering::SeqCst);
             match task.input.as_slice() {
                 b"away" if tries == 0 => Err(Error::unavailable("away", Duration::from_secs(1))),
                 b"panic" => panic!("as told"),
                 b"wrong" => Err(Error::precondition("NOT_ENOUGH_DATA", "too little")),
                 b"refused" => Ok(Arc::new(Made(false))),
+                b"meet" => Ok(Arc::new(Made(tokio::task::block_in_place(|| self.meet())))),
+                b"falls" => {
+                    let _falls = Falls(Arc::clone(&self.fell));
+                    task.progress(2, 2, "about to fall");
+                    std::future::pending().await
+                }
                 b"for ever" => {
                     let (cancel, dropped) = (task.cancel.clone(), Arc::clone(&self.dropped));
                     tokio::spawn(async move {
@@ -410,6 +489,54 @@ mod tests {
         })
         .await;
         assert_eq!(toy.tries.load(Ordering::SeqCst), tries + 1);
+        cancel.cancel();
+        worker.await.unwrap();
+        store.close().await;
+    }
+    #[tokio::test]
+    async fn what_was_left_behind_comes_first_even_if_it_is_not_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        // Two are begun, one is claimed, and the first look for what was left behind fails.
+        let failpoints = Failpoints::parse("before_begin=error@4").unwrap();
+        let options = StoreOptions { failpoints, ..StoreOptions::sqlite(folder.path()) };
+        let store = Store::open(&options, "toy", Vec::new(), World::system()).await.unwrap();
+        let (left, new) = (begin(&store, "plain").await, begin(&store, "plain").await);
+        let claims = store.operation_claim(&[METHOD], &[], 1).await.unwrap();
+        assert_eq!(claims[0].operation.id, left);
+        let toy = Arc::new(Toy::default());
+        let cancel = CancellationToken::new();
+        let worker = tokio::spawn(work(store.clone(), vec![Arc::clone(&toy) as Arc<dyn Job>], cancel.clone()));
+        for id in [left, new] {
+            let ended = seen(&store, id, |operation| operation.state.has_ended()).await;
+            assert_eq!(ended.state, OperationState::Succeeded);
+        }
+        assert_eq!(*toy.worked.lock().unwrap(), [left, new]);
+        cancel.cancel();
+        worker.await.unwrap();
+        store.close().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn operations_run_side_by_side_and_none_takes_another_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store =
+            Store::open(&StoreOptions::sqlite(folder.path()), "toy", Vec::new(), World::system()).await.unwrap();
+        let toy = Arc::new(Toy::default());
+        let cancel = CancellationToken::new();
+        let worker = tokio::spawn(work(store.clone(), vec![Arc::clone(&toy) as Arc<dyn Job>], cancel.clone()));
+        let meet = async || {
+            for id in [begin(&store, "meet").await, begin(&store, "meet").await] {
+                let ended = seen(&store, id, |operation| operation.state.has_ended()).await;
+                assert_eq!(ended.state, OperationState::Succeeded, "{:?}", ended.failure);
+            }
+        };
+        meet().await;
+        // One whose task panics gives its place back.
+        let falls = begin(&store, "falls").await;
+        seen(&store, falls, |operation| operation.progress.done == 2).await;
+        store.operation_cancel(scope(), falls).await.unwrap();
+        toy.fell.notified().await;
+        meet().await;
         cancel.cancel();
         worker.await.unwrap();
         store.close().await;

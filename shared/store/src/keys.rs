@@ -5,7 +5,6 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,14 +17,12 @@ use zeroize::Zeroizing;
 
 use crate::blind;
 use crate::error::StoreError;
+use crate::key_cache::{KeyCache, Moment};
 use crate::page::Pages;
 use crate::rows::{Rows, Sql};
 use crate::seal::{self, Key, SealError};
 use crate::tx::Tx;
 
-/// How long another replica's destruction of a key may go unnoticed here.
-const CACHE_TIME: Duration = Duration::from_secs(60);
-const CACHE_KEYS: u64 = 20_000;
 const KEY_COLUMNS: &[&str] = &["tenant", "subject", "wrapped", "created_at"];
 
 /// Whose key seals something: a party, an origin, or the tenant itself.
@@ -118,17 +115,17 @@ pub(crate) struct KeyRing {
     blind: Key,
     check: [u8; 32],
     pages: Pages,
-    cache: moka::sync::Cache<Subject, DataKey>,
+    cache: KeyCache,
 }
 
 impl KeyRing {
-    pub(crate) fn new(root: &[u8; 32], service: &str) -> Self {
+    pub(crate) fn new(root: &[u8; 32], service: &str, cache: KeyCache) -> Self {
         Self {
             wrap: blind::derive(root, service, "wrap"),
             blind: blind::derive(root, service, "blind"),
             check: *blind::derive(root, service, "check"),
             pages: Pages::new(blind::derive(root, service, "pages")),
-            cache: moka::sync::Cache::builder().max_capacity(CACHE_KEYS).time_to_live(CACHE_TIME).build(),
+            cache,
         }
     }
 
@@ -145,8 +142,14 @@ impl KeyRing {
         blind::index(&self.blind, tenant.as_str(), label, value)
     }
 
-    pub(crate) fn share(&self, subject: Subject, key: DataKey) {
-        self.cache.insert(subject, key);
+    /// To be asked for before anything is read whose keys are shared later.
+    pub(crate) fn moment(&self) -> Moment {
+        self.cache.now()
+    }
+
+    /// Lets other transactions use a key that was read or made after this moment and is committed.
+    pub(crate) fn share(&self, read: Moment, subject: Subject, key: DataKey) {
+        self.cache.put(read, subject, key);
     }
 
     /// The keys that exist.
@@ -155,6 +158,7 @@ impl KeyRing {
         db: &impl ConnectionTrait,
         subjects: &[Subject],
     ) -> Result<SubjectKeys, StoreError> {
+        let read = self.moment();
         let mut keys = HashMap::with_capacity(subjects.len());
         let mut missing = Vec::new();
         for subject in subjects {
@@ -166,7 +170,7 @@ impl KeyRing {
             }
         }
         for (subject, key) in self.read(db, missing).await? {
-            self.cache.insert(subject.clone(), key.clone());
+            self.share(read, subject.clone(), key.clone());
             keys.insert(subject, key);
         }
         Ok(SubjectKeys { keys })

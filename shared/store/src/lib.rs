@@ -16,7 +16,7 @@
 //! | `outbox`, `sequencer`, `feed`, `cursor` | events written with the rows; dense positions; reading them; consumers' cursors |
 //! | `idempotency` | one request id, one effect |
 //! | `operation` | long jobs as rows: begun in a write, claimed, ended once |
-//! | `keys`, `seal`, `blind`, `page` | sealed columns, blind indexes, page tokens |
+//! | `keys`, `key_cache`, `seal`, `blind`, `page` | sealed columns, blind indexes, page tokens |
 //! | `error` | driver errors to the kinds a caller may see; driver text goes to the log only |
 //!
 //! **Durability and order.** SQLite: one writer per file, `synchronous=FULL`, positions numbered in the same
@@ -35,6 +35,7 @@ mod error;
 mod failpoint;
 mod feed;
 mod idempotency;
+mod key_cache;
 mod keys;
 mod migrate;
 mod open;

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::committer::queue::Queue;
 use crate::committer::{Counters, Engine, worker};
 use crate::feed;
+use crate::key_cache::KeyCache;
 use crate::keys::{self, KeyFileError, KeyRing};
 use crate::migrate::{self, Migrations};
 use crate::options::StoreOptions;
@@ -76,6 +77,7 @@ impl Store {
     ) -> Result<Self, OpenError> {
         let (position, _) = watch::channel(0);
         let doubt = postgres::Doubt::default();
+        let known = KeyCache::default();
         let stop = CancellationToken::new();
         let (writer, reader, sequencer, lock) = if options.is_postgres() {
             data_folder(options)?;
@@ -83,10 +85,10 @@ impl Store {
             let migrated = prepare(&migrator, &migrations, &world).await;
             migrator.close().await?;
             migrated?;
-            let pool = postgres::sequencer(options, service)?;
+            let pool = postgres::sequencer(options, service, &known)?;
             (
-                postgres::writer(options, service, &doubt)?,
-                postgres::reader(options, service)?,
+                postgres::writer(options, service, &doubt, &known)?,
+                postgres::reader(options, service, &known)?,
                 Some(sequencer::new(pool, position.clone(), stop.clone())),
                 None,
             )
@@ -100,7 +102,7 @@ impl Store {
             return Err(OpenError::Url);
         };
 
-        let (keys, epoch) = unlock(&writer, options, service).await?;
+        let (keys, epoch) = unlock(&writer, options, service, known).await?;
         // SQLite has one writer, and needs no locks against other processes. PostgreSQL keeps them in a shared table of
         // some 6,400 slots.
         let (workers, max_locks) = match sequencer {
@@ -186,11 +188,12 @@ async fn unlock(
     db: &DatabaseConnection,
     options: &StoreOptions,
     service: &str,
+    cache: KeyCache,
 ) -> Result<(KeyRing, String), OpenError> {
     let path = options.key_path();
     let state = feed::state(db).await?;
     let root = keys::load(&path, state.key_check.is_none())?;
-    let keys = KeyRing::new(&root, service);
+    let keys = KeyRing::new(&root, service, cache);
     let known = match state.key_check {
         Some(known) => known,
         None => {

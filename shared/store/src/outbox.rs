@@ -6,7 +6,6 @@ use rapport_types::time::Timestamp;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 
 use crate::error::StoreError;
-use crate::feed;
 use crate::idempotency::{self, Request};
 use crate::keys::Subject;
 use crate::rows::Rows;
@@ -193,10 +192,13 @@ async fn write_sqlite(tx: &Tx, count: i64, events: Rows, tables: Vec<Rows>) -> R
         pieces.extend(rows.lists().into_iter().map(|(list, values)| (format!("INSERT INTO {target} {list}"), values)));
     }
     if count > 0 {
-        pieces.push((NUMBER.to_owned(), vec![count.into(), tx.now().as_micros().into(), count.into()]));
+        let number = format!("{NUMBER} {NEWEST} RETURNING first_position, last_position");
+        pieces.push((number, vec![count.into(), tx.now().as_micros().into(), count.into()]));
         // No other table with a row id is written after the batch's own row.
         let head = format!("INSERT INTO outbox (batch, {}) SELECT last_insert_rowid(), * FROM ", COLUMNS.join(", "));
         pieces.extend(events.lists().into_iter().map(|(list, values)| (format!("{head}({list})"), values)));
+    } else {
+        pieces.push((format!("SELECT p.newest + 1, p.newest FROM {NEWEST}"), Vec::new()));
     }
     let mut placed = Vec::new();
     let mut script = String::new();
@@ -214,18 +216,14 @@ async fn write_sqlite(tx: &Tx, count: i64, events: Rows, tables: Vec<Rows>) -> R
     if !script.is_empty() {
         placed.extend(run(tx, script, bound).await?);
     }
-    if count == 0 {
-        let newest = feed::state(tx.db()).await?.position;
-        return Ok(Written::Numbered { first: newest + 1, newest });
-    }
     let row = placed.first().ok_or_else(|| StoreError::lost("no batch row"))?;
     Ok(Written::Numbered { first: row.try_get_by_index(0)?, newest: row.try_get_by_index(1)? })
 }
 
 const NUMBER: &str = "INSERT INTO feed_batch (events, recorded_at, first_position, last_position) \
-    SELECT ?, ?, p.newest + 1, p.newest + ? \
-    FROM (SELECT coalesce((SELECT max(last_position) FROM feed_batch WHERE events > 0), trimmed) AS newest \
-    FROM feed_state WHERE id = 1) AS p RETURNING first_position, last_position";
+    SELECT ?, ?, p.newest + 1, p.newest + ? FROM";
+const NEWEST: &str = "(SELECT coalesce((SELECT max(last_position) FROM feed_batch WHERE events > 0), trimmed) AS newest \
+    FROM feed_state WHERE id = 1) AS p";
 
 async fn run(tx: &Tx, script: String, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
     tx.db().query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, script, values)).await

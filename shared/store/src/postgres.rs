@@ -10,6 +10,7 @@ use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions, Connection, Executor};
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
 
 use crate::command::LockKey;
+use crate::key_cache::KeyCache;
 use crate::open::OpenError;
 use crate::options::StoreOptions;
 
@@ -65,16 +66,20 @@ fn pool(
     session: Session,
     connections: u32,
     doubt: &Doubt,
+    known: &KeyCache,
 ) -> Result<PgPool, OpenError> {
     let settings = settings(options, service, session);
+    let known = known.clone();
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
-            let settings = settings.clone();
+            let (settings, known) = (settings.clone(), known.clone());
             Box::pin(async move {
                 connection.execute(AssertSqlSafe(settings)).await?;
+                // The old one may have gone with a crash that lost commits, and keys with them.
+                known.forget();
                 Ok(())
             })
         });
@@ -154,20 +159,25 @@ async fn leave_transaction(connection: &mut PgConnection) -> Result<bool, sqlx::
     Ok(true)
 }
 
-pub(crate) fn reader(options: &StoreOptions, service: &str) -> Result<DatabaseConnection, OpenError> {
-    let pool = pool(options, service, Session::Read, options.max_readers.max(1), &Doubt::default())?;
+pub(crate) fn reader(options: &StoreOptions, service: &str, known: &KeyCache) -> Result<DatabaseConnection, OpenError> {
+    let pool = pool(options, service, Session::Read, options.max_readers.max(1), &Doubt::default(), known)?;
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }
 
-pub(crate) fn writer(options: &StoreOptions, service: &str, doubt: &Doubt) -> Result<DatabaseConnection, OpenError> {
+pub(crate) fn writer(
+    options: &StoreOptions,
+    service: &str,
+    doubt: &Doubt,
+    known: &KeyCache,
+) -> Result<DatabaseConnection, OpenError> {
     // One more than the batches, for a connection on its way back to the pool.
     let connections = u32::try_from(options.batches_in_flight).unwrap_or(8).max(1) + 1;
-    let pool = pool(options, service, Session::Write, connections, doubt)?;
+    let pool = pool(options, service, Session::Write, connections, doubt, known)?;
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }
 
-pub(crate) fn sequencer(options: &StoreOptions, service: &str) -> Result<PgPool, OpenError> {
-    pool(options, service, Session::Sequence, 1, &Doubt::default())
+pub(crate) fn sequencer(options: &StoreOptions, service: &str, known: &KeyCache) -> Result<PgPool, OpenError> {
+    pool(options, service, Session::Sequence, 1, &Doubt::default(), known)
 }
 
 /// A connection of its own that holds the migration lock until it is closed. The schema exists afterwards.

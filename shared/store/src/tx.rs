@@ -10,6 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, TransactionOption
 use crate::command::LockKey;
 use crate::committer::Engine;
 use crate::error::StoreError;
+use crate::key_cache::Moment;
 use crate::keys::{DataKey, KeyRing, Subject, SubjectKeys};
 use crate::postgres::Open;
 use crate::rows::{Rows, Sql};
@@ -22,6 +23,8 @@ pub struct Tx {
     inner: DatabaseTransaction,
     now: Timestamp,
     keys: Arc<KeyRing>,
+    /// After the transaction has its connection, before it reads.
+    begun: Moment,
     /// Keys read, made or destroyed here; shared with other batches once committed.
     fresh: Mutex<HashMap<Subject, DataKey>>,
     /// Rows that are inserted at the end.
@@ -47,7 +50,9 @@ impl Tx {
         };
         let open = engine.doubt.watch();
         let inner = engine.writer.begin_with_options(options).await?;
-        Ok(Self { open, inner, now, keys: engine.keys.clone(), fresh: Mutex::default(), last: Mutex::default() })
+        let begun = engine.keys.moment();
+        let keys = engine.keys.clone();
+        Ok(Self { open, inner, now, keys, begun, fresh: Mutex::default(), last: Mutex::default() })
     }
 
     /// The connection, for what wants a `ConnectionTrait`.
@@ -139,7 +144,7 @@ impl Tx {
         self.open.ended();
         if let Ok(fresh) = self.fresh.into_inner() {
             for (subject, key) in fresh {
-                self.keys.share(subject, key);
+                self.keys.share(self.begun, subject, key);
             }
         }
         Ok(())

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use jiff::civil::Date;
+use rapport::csv_table::shortened;
 use rapport_scoring_models::clv::{Customer, Histories, Kind, Spends, fit, fit_all, fit_spend};
 
 use crate::failure::Failure;
@@ -56,7 +57,7 @@ fn fitted(path: &str, arguments: &Fit, table: &Table) -> Result<Report, Failure>
     let mut customers = Vec::with_capacity(table.customers.len());
     for (key, purchases) in &table.customers {
         let customer = Customer::of_purchases(purchases.iter().copied(), end)
-            .map_err(|error| Failure::invalid(format!("{path}: customer {}: {error}", table::shortened(key))))?;
+            .map_err(|error| Failure::invalid(format!("{path}: customer {}: {error}", shortened(key))))?;
         customers.extend(customer);
     }
     let histories: Histories = customers.iter().map(|customer| customer.history).collect();

@@ -1,11 +1,17 @@
-//! Purchases as a file has them, read with errors that say where and what would be valid.
+//! Purchases up to a day, as a file has them.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use jiff::civil::Date;
+use rapport::csv_table::{BadTable, CsvTable};
 
 use super::day;
+
+/// The columns; a file without amounts will do.
+const COLUMNS: [&str; 3] = ["cust", "date", "sales"];
+const CUST: usize = 0;
+const DATE: usize = 1;
+const SALES: usize = 2;
 
 /// The longest customer key.
 const KEY_MAX: usize = 256;
@@ -26,82 +32,24 @@ pub(super) struct Table {
     pub(super) later: u64,
 }
 
-/// Why a file could not be read as purchases.
-#[derive(Debug)]
-pub(super) struct BadTable {
-    file: String,
-    line: Option<u64>,
-    column: Option<&'static str>,
-    found: String,
-    valid: String,
-}
-
-impl fmt::Display for BadTable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file)?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        if let Some(column) = self.column {
-            write!(f, ": column `{column}`")?;
-        }
-        write!(f, ": {}; valid is {}", self.found, self.valid)
-    }
-}
-
-const CUST: &str = "cust";
-const DATE: &str = "date";
-const SALES: &str = "sales";
-
 impl Table {
     /// Reads `content`, which came from `file`, up to the end of the day `until`.
     pub(super) fn parse(file: &str, content: &[u8], until: Date) -> Result<Self, BadTable> {
-        // A byte order mark is no part of the first column's name.
-        let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(content);
-        let header = reader.byte_headers().map_err(|error| unreadable(file, &error))?.clone();
-        let place = |column: &'static str| column_of(file, &header, column);
-        let missing = |column| BadTable {
-            file: file.to_owned(),
-            line: Some(1),
-            column: Some(column),
-            found: "the column is missing".to_owned(),
-            valid: "a first line that names cust,date and, if there are amounts, sales".to_owned(),
-        };
-        let cust = place(CUST)?.ok_or_else(|| missing(CUST))?;
-        let date = place(DATE)?.ok_or_else(|| missing(DATE))?;
-        let sales = place(SALES)?;
-
-        let mut table = Self { customers: Vec::new(), has_sales: sales.is_some(), rows: 0, later: 0 };
+        let header = "a first line that names cust,date and, if there are amounts, sales";
+        let mut lines = CsvTable::open(file, content, &COLUMNS, SALES, header)?;
+        let has_sales = lines.has(SALES);
+        let mut table = Self { customers: Vec::new(), has_sales, rows: 0, later: 0 };
         let mut known: HashMap<String, usize> = HashMap::new();
-        let mut record = csv::ByteRecord::new();
-        loop {
-            if !reader.read_byte_record(&mut record).map_err(|error| unreadable(file, &error))? {
-                break;
-            }
-            let line = record.position().map(csv::Position::line);
-            let bad = |column, cell: &[u8], valid: &str| BadTable {
-                file: file.to_owned(),
-                line,
-                column: Some(column),
-                found: format!("\"{}\" found", shortened(&String::from_utf8_lossy(cell))),
-                valid: valid.to_owned(),
-            };
-            let cell = |place: usize| record.get(place).unwrap_or_default();
-            let key = std::str::from_utf8(cell(cust))
-                .ok()
-                .filter(|key| !key.is_empty() && key.chars().count() <= KEY_MAX && !key.contains(char::is_control))
-                .ok_or_else(|| {
-                    bad(CUST, cell(cust), "a customer's key of 1 to 256 characters in UTF-8, such as 1901")
-                })?;
-            let on = std::str::from_utf8(cell(date))
-                .ok()
-                .and_then(day::read)
-                .ok_or_else(|| bad(DATE, cell(date), day::VALID))?;
-            let amount = match sales {
-                None => 0.0,
-                Some(place) => amount(cell(place))
-                    .ok_or_else(|| bad(SALES, cell(place), "an amount from 0 to 1000000000000, such as 29.33"))?,
+        while let Some(row) = lines.next_row()? {
+            let key = row.read(CUST, "a customer's key of 1 to 256 characters in UTF-8, such as 1901", |key| {
+                let fits = !key.is_empty() && key.chars().count() <= KEY_MAX && !key.contains(char::is_control);
+                fits.then_some(key)
+            })?;
+            let on = row.read(DATE, day::VALID, day::read)?;
+            let amount = if has_sales {
+                row.read(SALES, "an amount from 0 to 1000000000000, such as 29.33", amount)?
+            } else {
+                0.0
             };
             table.rows += 1;
             if on > until {
@@ -123,61 +71,19 @@ impl Table {
                 0 => "no purchase found".to_owned(),
                 later => format!("all {later} purchases are later than {until}"),
             };
-            let valid =
-                "a first line cust,date,sales and then one purchase a line, at least one of them by the last day \
-                         of observation"
-                    .to_owned();
-            return Err(BadTable { file: file.to_owned(), line: None, column: None, found, valid });
+            let valid = "a first line cust,date,sales and then one purchase a line, at least one of them by the last day \
+                         of observation";
+            return Err(lines.bad(found, valid));
         }
         Ok(table)
     }
 }
 
-/// Where the column is. Named twice it could be either.
-fn column_of(file: &str, header: &csv::ByteRecord, column: &'static str) -> Result<Option<usize>, BadTable> {
-    let mut places = header.iter().enumerate().filter(|(_, name)| name.eq_ignore_ascii_case(column.as_bytes()));
-    let first = places.next().map(|(place, _)| place);
-    if places.next().is_some() {
-        return Err(BadTable {
-            file: file.to_owned(),
-            line: Some(1),
-            column: Some(column),
-            found: "the column is named twice".to_owned(),
-            valid: "once".to_owned(),
-        });
-    }
-    Ok(first)
-}
-
 /// An amount: digits with a point and an exponent at most. Neither a sign nor a word.
-fn amount(cell: &[u8]) -> Option<f64> {
-    let text = std::str::from_utf8(cell).ok()?;
+fn amount(text: &str) -> Option<f64> {
     let plain = text.bytes().next()?.is_ascii_digit() || text.starts_with('.');
     let amount: f64 = text.parse().ok()?;
     (plain && (0.0..=AMOUNT_MAX).contains(&amount)).then_some(amount)
-}
-
-/// An error of the CSV layer itself.
-fn unreadable(file: &str, error: &csv::Error) -> BadTable {
-    let (found, valid) = match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => (
-            format!("{len} columns where the first line has {expected_len}"),
-            format!("{expected_len} columns in each line"),
-        ),
-        _ => ("no CSV".to_owned(), "CSV with commas".to_owned()),
-    };
-    let line = error.position().map(csv::Position::line);
-    BadTable { file: file.to_owned(), line, column: None, found, valid }
-}
-
-/// A found value cut to what fits a one-line message, without control characters.
-pub(super) fn shortened(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-    if clean.chars().count() <= 30 {
-        return clean;
-    }
-    let head: String = clean.chars().take(27).collect();
-    format!("{head}...")
 }
 
 #[cfg(test)]

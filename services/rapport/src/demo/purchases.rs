@@ -1,10 +1,11 @@
 //! The purchases the demo is built on: a CSV of `cust,date,sales`, read with errors that say where and what is valid.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
+
+use crate::csv_table::{BadTable, CsvTable};
 
 /// The CDNOW sample, as it lies in `data/` (see the README there for where it comes from).
 const CDNOW: &[u8] = include_bytes!("../../data/cdnow_sample_transactions.csv");
@@ -53,42 +54,12 @@ pub struct Purchases {
     pub rows: Vec<Purchase>,
 }
 
-/// Why a file could not be read as purchases.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadData {
-    /// The file.
-    pub file: String,
-    /// The line, counted from 1; the header is line 1. None when the whole file is meant.
-    pub line: Option<u64>,
-    /// The column.
-    pub column: Option<&'static str>,
-    /// What was found.
-    pub found: String,
-    /// What would be valid.
-    pub valid: String,
-}
-
-impl fmt::Display for BadData {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file)?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        if let Some(column) = self.column {
-            write!(f, ": column `{column}`")?;
-        }
-        write!(f, ": {}; valid is {}", self.found, self.valid)
-    }
-}
-
-impl std::error::Error for BadData {}
-
 impl Purchases {
     /// The CDNOW sample that ships with the binary.
     ///
     /// # Errors
     /// None with the data as shipped; the signature is that of any other file, as nothing is special about it.
-    pub fn cdnow() -> Result<Self, BadData> {
+    pub fn cdnow() -> Result<Self, BadTable> {
         Self::parse(CDNOW_FILE, CDNOW)
     }
 
@@ -96,59 +67,29 @@ impl Purchases {
     ///
     /// # Errors
     /// The first place that is not a purchase, with its line, its column and what would be valid.
-    pub fn parse(file: &str, content: &[u8]) -> Result<Self, BadData> {
-        let whole =
-            |found: String, valid: String| BadData { file: file.to_owned(), line: None, column: None, found, valid };
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(content);
-        let header = reader.headers().map_err(|error| unreadable(file, &error))?;
-        let mut places = [0usize; 3];
-        for (place, column) in places.iter_mut().zip(COLUMNS) {
-            *place = header.iter().position(|name| name.eq_ignore_ascii_case(column)).ok_or_else(|| BadData {
-                file: file.to_owned(),
-                line: Some(1),
-                column: Some(column),
-                found: "the column is missing".to_owned(),
-                valid: format!("a first line that names {}", COLUMNS.join(",")),
-            })?;
-        }
-
+    pub fn parse(file: &str, content: &[u8]) -> Result<Self, BadTable> {
+        let mut lines =
+            CsvTable::open(file, content, &COLUMNS, COLUMNS.len(), "a first line that names cust,date,sales")?;
         let mut rows = Vec::new();
         let mut seen: HashMap<(String, Date), u32> = HashMap::new();
-        for record in reader.records() {
-            let record = record.map_err(|error| unreadable(file, &error))?;
-            let line = record.position().map(csv::Position::line);
-            let cell = |n: usize| record.get(places[n]).unwrap_or_default();
-            let bad = |n: usize, valid: &str| BadData {
-                file: file.to_owned(),
-                line,
-                column: Some(COLUMNS[n]),
-                found: format!("\"{}\" found", shortened(cell(n))),
-                valid: valid.to_owned(),
-            };
-            let customer = cell(0);
-            if customer.is_empty()
-                || customer.chars().count() > CUSTOMER_MAX
-                || customer.chars().any(|c| c.is_control() || c == '/')
-            {
-                return Err(bad(0, "a customer's key of 1 to 64 characters without a slash, such as 1901"));
-            }
-            let date: Date = cell(1)
-                .parse()
-                .ok()
-                .filter(|date: &Date| (1900..=2999).contains(&date.year()))
-                .filter(|_| cell(1).len() == 10)
-                .ok_or_else(|| bad(1, "a day from 1900-01-01 on as YYYY-MM-DD, such as 1998-06-30"))?;
-            let cents = cents(cell(2))
-                .ok_or_else(|| bad(2, "an amount of at least 0 with at most two decimals, such as 29.33"))?;
+        while let Some(row) = lines.next_row()? {
+            let valid = "a customer's key of 1 to 64 characters in UTF-8 without a slash, such as 1901";
+            let customer = row.read(0, valid, |key| {
+                let fits = !key.is_empty() && key.chars().count() <= CUSTOMER_MAX;
+                (fits && !key.contains(|c: char| c.is_control() || c == '/')).then_some(key)
+            })?;
+            let date = row.read(1, "a day from 1900-01-01 on as YYYY-MM-DD, such as 1998-06-30", |day| {
+                day.parse().ok().filter(|date: &Date| day.len() == 10 && (1900..=2999).contains(&date.year()))
+            })?;
+            let cents = row.read(2, "an amount of at least 0 with at most two decimals, such as 29.33", cents)?;
             let nth = seen.entry((customer.to_owned(), date)).or_insert(0);
             *nth += 1;
             rows.push(Purchase { customer: customer.to_owned(), date, nth: *nth, cents });
         }
         if rows.is_empty() {
-            return Err(whole(
-                "no purchase found".to_owned(),
-                "a first line cust,date,sales and then one purchase a line".to_owned(),
-            ));
+            return Err(
+                lines.bad("no purchase found".to_owned(), "a first line cust,date,sales and then one purchase a line")
+            );
         }
         let digest = Sha256::digest(content);
         let fingerprint = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
@@ -223,30 +164,6 @@ fn cents(text: &str) -> Option<i64> {
     units.checked_mul(100)?.checked_add(hundredths).filter(|cents| *cents <= CENTS_MAX)
 }
 
-/// An error of the CSV layer itself in the words of [`BadData`].
-fn unreadable(file: &str, error: &csv::Error) -> BadData {
-    let line = error.position().map(csv::Position::line);
-    let (found, valid) = match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => ("bytes that are no UTF-8".to_owned(), "text in UTF-8".to_owned()),
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => (
-            format!("{len} columns where the first line has {expected_len}"),
-            format!("{expected_len} columns in each line"),
-        ),
-        _ => ("no CSV".to_owned(), "CSV with commas".to_owned()),
-    };
-    BadData { file: file.to_owned(), line, column: None, found, valid }
-}
-
-/// A found value cut to what fits a one-line message, without control characters.
-fn shortened(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-    if clean.chars().count() <= 30 {
-        return clean;
-    }
-    let head: String = clean.chars().take(27).collect();
-    format!("{head}...")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -299,7 +216,7 @@ mod tests {
             ),
             (
                 "cust,date,sales\n,1997-01-01,1\n",
-                "f.csv:2: column `cust`: \"\" found; valid is a customer's key of 1 to 64 characters without a slash, such as 1901",
+                "f.csv:2: column `cust`: \"\" found; valid is a customer's key of 1 to 64 characters in UTF-8 without a slash, such as 1901",
             ),
             (
                 "cust,date,amount\n1,1997-01-01,1\n",
@@ -318,7 +235,9 @@ mod tests {
             assert_eq!(error.to_string(), want);
         }
         let error = Purchases::parse("f.csv", b"cust,date,sales\n\xff,1997-01-01,1\n").unwrap_err();
-        assert_eq!(error.to_string(), "f.csv:2: bytes that are no UTF-8; valid is text in UTF-8");
+        assert!(error.to_string().starts_with("f.csv:2: column `cust`: \"\u{fffd}\" found; valid is a customer's key"));
+        let error = Purchases::parse("f.csv", b"\xef\xbb\xbfcust,date,sales,Cust\n").unwrap_err();
+        assert_eq!(error.to_string(), "f.csv:1: column `cust`: the column is named twice; valid is once");
     }
 
     #[test]

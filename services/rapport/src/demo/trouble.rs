@@ -5,13 +5,13 @@ use std::io;
 
 use rapport_types::error::Error;
 
-use super::purchases::BadData;
+use crate::csv_table::BadTable;
 
 /// Why the demo stopped.
 #[derive(Debug)]
 pub enum Trouble {
     /// The file with the purchases is not what it should be.
-    Data(BadData),
+    Data(BadTable),
     /// The service already holds the demo of other purchases; the two would share phone numbers and people.
     OtherData {
         /// The source system found there.
@@ -70,8 +70,8 @@ impl fmt::Display for Trouble {
 
 impl std::error::Error for Trouble {}
 
-impl From<BadData> for Trouble {
-    fn from(bad: BadData) -> Self {
+impl From<BadTable> for Trouble {
+    fn from(bad: BadTable) -> Self {
         Self::Data(bad)
     }
 }

@@ -142,21 +142,24 @@ async fn fill(engine: &Engine, tx: &Tx, part: &mut Part) -> Result<Option<Writte
     }
     locks.sort_unstable();
     locks.dedup();
-    // The statement that takes the locks looks too.
-    part.sure |= tx.backend() == DbBackend::Postgres && !locks.is_empty();
-    if part.sure {
+    let shared = tx.backend() == DbBackend::Postgres;
+    // The statement that takes the locks looks too, though it sees what was there before it waited for them.
+    if part.sure || (shared && !locks.is_empty()) {
         replay(tx, groups, &locks).await?;
     }
+    // Another replica may do one of these requests between our look and our load: a decision that sees its effect may
+    // refuse, and that is believed only after a look at the same state or a later one. SQLite has one state per transaction.
+    let looked = part.sure && !shared;
 
     let mut out = Outbox::default();
     let mut requests = Vec::new();
     let mut any = false;
     for group in groups.iter_mut() {
-        any |= group.perform(tx, part.sure, &mut out, &mut requests).await?;
+        any |= group.perform(tx, looked, &mut out, &mut requests).await?;
     }
     // An earlier answer that is given again must be durable first; on PostgreSQL that takes a pass, hence a batch row.
     let replays = groups.iter().any(|group| group.replays());
-    let needed = any || (replays && tx.backend() == DbBackend::Postgres);
+    let needed = any || (replays && shared);
     if !needed {
         return Ok(None);
     }

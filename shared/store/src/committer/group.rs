@@ -44,11 +44,12 @@ pub(crate) trait Group: Send {
     fn settle(&mut self, known: HashMap<usize, Known>);
     /// Whether something was answered by an earlier write.
     fn replays(&self) -> bool;
-    /// Loads, decides, applies. `true` when something is to be committed. `sure`: what was done before is taken out.
+    /// Loads, decides, applies. `true` when something is to be committed. `looked`: whatever a decision may see of earlier
+    /// requests was there when they were taken out.
     async fn perform(
         &mut self,
         tx: &Tx,
-        sure: bool,
+        looked: bool,
         out: &mut Outbox,
         requests: &mut Vec<Request>,
     ) -> Result<bool, StoreError>;
@@ -191,7 +192,7 @@ impl<C: Command> Group for Commands<C> {
     async fn perform(
         &mut self,
         tx: &Tx,
-        sure: bool,
+        looked: bool,
         out: &mut Outbox,
         requests: &mut Vec<Request>,
     ) -> Result<bool, StoreError> {
@@ -228,7 +229,7 @@ impl<C: Command> Group for Commands<C> {
             waiting.decision = Some((decision, out.len()));
         }
         // What was done before may well be refused a second time: its caller gets the first answer all the same.
-        if !sure && !idempotency::begin(tx, &[], &refused).await?.is_empty() {
+        if !looked && !idempotency::begin(tx, &[], &refused).await?.is_empty() {
             return Err(StoreError::Repeated);
         }
         if any {
@@ -333,7 +334,7 @@ impl<W: Work> Group for Alone<W> {
     async fn perform(
         &mut self,
         tx: &Tx,
-        _sure: bool,
+        _looked: bool,
         out: &mut Outbox,
         _requests: &mut Vec<Request>,
     ) -> Result<bool, StoreError> {

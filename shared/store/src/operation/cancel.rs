@@ -6,12 +6,11 @@ use rapport_types::error::{Error, Kind};
 use rapport_types::reason;
 use rapport_types::tenant::TenantId;
 
-use super::table::find_many;
+use super::table::{find_many, update};
 use super::{Operation, OperationState};
 use crate::command::{Command, Committed, Item, LockKey, Scope};
 use crate::error::StoreError;
 use crate::outbox::Outbox;
-use crate::rows::{Rows, Sql};
 use crate::store::Store;
 use crate::tx::Tx;
 
@@ -88,30 +87,15 @@ impl Command for Cancel {
     }
 
     async fn apply(tx: &Tx, state: State) -> Result<(), StoreError> {
-        let mut asked = Rows::new("operation", &["tenant", "id", "cancel_asked"]);
-        let mut ended: Vec<Operation> = Vec::new();
-        for operation in state.changed {
-            asked.push([operation.tenant.as_str().into(), operation.id.into(), true.into()]);
-            ended.extend(operation.state.has_ended().then_some(operation));
-        }
-        asked.update_by(tx.db(), &["tenant", "id"]).await?;
-        for operation in ended {
-            // A claim does not take our lock: it compares the row.
-            let done = Sql::new(tx.db(), "UPDATE operation SET state = ")
-                .bind(OperationState::Cancelled.code())
-                .text(", ended_at = ")
-                .bind(tx.now().as_micros())
-                .text(" WHERE tenant = ")
-                .bind(operation.tenant.as_str())
-                .text(" AND id = ")
-                .bind(operation.id)
-                .text(" AND state = ")
-                .bind(OperationState::Pending.code())
-                .execute(tx.db())
-                .await?;
-            if done.rows_affected() != 1 {
-                return Err(Error::contention(std::time::Duration::from_millis(50)).into());
-            }
+        let asked: Vec<_> = state.changed.iter().map(Operation::key).collect();
+        update(tx, &asked, vec![("cancel_asked", true.into())], Vec::new()).await?;
+        let ended: Vec<_> =
+            state.changed.iter().filter(|operation| operation.state.has_ended()).map(Operation::key).collect();
+        let set = vec![("state", OperationState::Cancelled.code().into()), ("ended_at", tx.now().as_micros().into())];
+        let pending = vec![("state =", OperationState::Pending.code().into())];
+        if update(tx, &ended, set, pending).await? != ended.len() as u64 {
+            // Somebody who does not take our lock came first; the row says so.
+            return Err(Error::contention(std::time::Duration::from_millis(50)).into());
         }
         Ok(())
     }

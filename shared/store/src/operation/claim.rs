@@ -3,16 +3,20 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rapport_proto::operations::v1 as proto;
+use rapport_types::Uuid;
 use rapport_types::error::{Error, Kind};
 use rapport_types::reason;
+use rapport_types::tenant::TenantId;
 use rapport_types::time::Timestamp;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Value};
 
 use super::cancel::lock;
-use super::table::{COLUMNS, failure_text, find, operation};
-use super::{Failure, KEEP, LEASE, MOST_LOST, Operation, OperationState, Progress};
+use super::table::{COLUMNS, FIELD, failure_text, find, operation, update};
+use super::{Failure, KEEP, LEASE, MOST_LOST, Operation, OperationState, Progress, name, tell};
 use crate::command::{LockKey, Work};
 use crate::error::{StoreError, read_error};
+use crate::feed;
 use crate::keys::{self, Subject};
 use crate::outbox::Outbox;
 use crate::rows::Sql;
@@ -21,6 +25,8 @@ use crate::tx::Tx;
 
 /// Rows looked at for one round of claims.
 const WINDOW: i64 = 100;
+/// How many claims of one round may fail for want of the database: others would wait for it as long.
+const MOST_FAILED: u32 = 3;
 
 /// The right to work on an operation, until somebody else claims it.
 #[derive(Clone, Debug)]
@@ -63,7 +69,11 @@ impl Store {
     }
 
     /// Claims operations of some methods that nobody works on, at most `most`: those of tenants with the fewest `busy` ones first,
-    /// then the oldest. One that was left behind too often ends here.
+    /// then the oldest. One that was left behind too often, or that cannot be read, ends here; one that cannot be claimed at
+    /// the moment is left out.
+    ///
+    /// # Errors
+    /// What is open cannot be read.
     pub async fn operation_claim(
         &self,
         methods: &[&'static str],
@@ -73,18 +83,27 @@ impl Store {
         let now = self.world().now();
         let mut open = claimable(self.reader(), methods, now).await.map_err(read_error)?;
         let mut claims = Vec::new();
+        let mut failed = 0;
         let mut turns: Vec<_> = busy.iter().map(|operation| operation.tenant.clone()).collect();
-        while claims.len() < most && !open.is_empty() {
-            let turn = |one: &Operation| turns.iter().filter(|tenant| **tenant == one.tenant).count();
-            let Some(next) = (0..open.len()).min_by_key(|at| (turn(&open[*at]), open[*at].id)) else {
+        while claims.len() < most && failed < MOST_FAILED {
+            let turn = |(tenant, _): &(TenantId, Uuid)| turns.iter().filter(|one| *one == tenant).count();
+            let Some(next) = (0..open.len()).min_by_key(|at| (turn(&open[*at]), open[*at].1)) else {
                 break;
             };
-            let operation = open.swap_remove(next);
-            let tenant = operation.tenant.clone();
-            let work = Take { service: self.service(), operation, methods: methods.to_vec() };
-            if let Some(claim) = self.run(work).await?.reply {
-                turns.push(tenant);
-                claims.push(claim);
+            let (tenant, id) = open.swap_remove(next);
+            let take = Take { service: self.service(), tenant: tenant.clone(), id, methods: methods.to_vec() };
+            match self.run(take).await.map(|taken| taken.reply) {
+                Ok(Some(claim)) => {
+                    turns.push(tenant);
+                    claims.push(claim);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    // What was claimed before is held, and the others are no worse for this one.
+                    let operation = name(self.service(), id);
+                    tracing::warn!(operation, %tenant, %error, source = ?error.source, "an operation cannot be claimed");
+                    failed += u32::from(error.kind == Kind::Unavailable);
+                }
             }
         }
         Ok(claims)
@@ -126,21 +145,32 @@ impl Store {
     }
 }
 
+/// Who has what to be claimed: of every tenant the oldest, then of every tenant the second, and so on, so that no tenant's
+/// queue hides another's.
 async fn claimable(
     db: &impl ConnectionTrait,
     methods: &[&'static str],
     now: Timestamp,
-) -> Result<Vec<Operation>, DbErr> {
+) -> Result<Vec<(TenantId, Uuid)>, DbErr> {
     let methods: Vec<Value> = methods.iter().map(|method| (*method).into()).collect();
-    let rows = Sql::new(db, &format!("SELECT {COLUMNS} FROM operation WHERE state < 3 AND lease_until <= "))
-        .bind(now.as_micros())
-        .text(" AND ")
-        .in_list("method", methods)
-        .text(" ORDER BY lease_until LIMIT ")
-        .bind(WINDOW)
-        .all(db)
-        .await?;
-    rows.iter().map(operation).collect()
+    let rows = Sql::new(
+        db,
+        "SELECT tenant, id FROM (SELECT tenant, id, row_number() OVER (PARTITION BY tenant ORDER BY id) AS turn \
+         FROM operation WHERE state < 3 AND lease_until <= ",
+    )
+    .bind(now.as_micros())
+    .text(" AND ")
+    .in_list("method", methods)
+    .text(") AS o ORDER BY turn, id LIMIT ")
+    .bind(WINDOW)
+    .all(db)
+    .await?;
+    let key = |row: &QueryResult| Ok((feed::tenant(&row.try_get_by_index::<String>(0)?)?, row.try_get_by_index(1)?));
+    let named = rows.iter().filter_map(|row| {
+        let read: Result<_, DbErr> = key(row);
+        read.inspect_err(|error| tracing::error!(%error, "an operation's key cannot be read")).ok()
+    });
+    Ok(named.collect())
 }
 
 struct Recover;
@@ -159,8 +189,31 @@ impl Work for Recover {
 
 struct Take {
     service: &'static str,
-    operation: Operation,
+    tenant: TenantId,
+    id: Uuid,
     methods: Vec<&'static str>,
+}
+
+/// A row as it is found by who claims it.
+struct Found {
+    operation: Operation,
+    subject: Subject,
+    input: Vec<u8>,
+    claims: i64,
+    lost: i32,
+}
+
+impl Found {
+    fn read(row: &QueryResult) -> Result<Self, DbErr> {
+        let operation = operation(row)?;
+        Ok(Self {
+            subject: Subject::of(&operation.tenant, row.try_get("", "subject")?),
+            operation,
+            input: row.try_get("", "input")?,
+            claims: row.try_get("", "claims")?,
+            lost: row.try_get("", "lost")?,
+        })
+    }
 }
 
 #[async_trait]
@@ -168,50 +221,46 @@ impl Work for Take {
     type Output = Option<Claim>;
 
     fn locks(&self) -> Vec<LockKey> {
-        vec![lock(&self.operation.tenant, self.operation.id)]
+        vec![lock(&self.tenant, self.id)]
     }
 
     async fn run(&self, tx: &Tx, out: &mut Outbox) -> Result<Option<Claim>, StoreError> {
         let Some(row) = self.row(tx).await? else {
             return Ok(None);
         };
-        let mut operation = operation(&row)?;
-        let (number, lost): (i64, i32) = (row.try_get("", "claims")?, row.try_get("", "lost")?);
+        let Found { mut operation, subject, input, claims, lost } = match Found::read(&row) {
+            Ok(found) => found,
+            Err(why) => {
+                self.give_up(tx, &row, &why, out).await?;
+                return Ok(None);
+            }
+        };
         let lost = lost + i32::from(operation.state == OperationState::Running);
-        let number = number + 1;
         operation.state = OperationState::Running;
         operation.started_at = operation.started_at.or(Some(tx.now()));
-        let done = Sql::new(tx.db(), "UPDATE operation SET state = ")
-            .bind(operation.state.code())
-            .text(", claims = ")
-            .bind(number)
-            .text(", lost = ")
-            .bind(lost)
-            .text(", started_at = ")
-            .bind(operation.started_at.map(Timestamp::as_micros))
-            .text(", lease_until = ")
-            .bind(tx.now().saturating_add(LEASE).as_micros())
-            .text(" WHERE tenant = ")
-            .bind(operation.tenant.as_str())
-            .text(" AND id = ")
-            .bind(operation.id)
-            .text(" AND state < 3 AND claims = ")
-            .bind(number - 1)
-            .execute(tx.db())
-            .await?;
-        if done.rows_affected() != 1 {
+        let set = vec![
+            ("state", operation.state.code().into()),
+            ("claims", (claims + 1).into()),
+            ("lost", lost.into()),
+            ("started_at", operation.started_at.map(Timestamp::as_micros).into()),
+            ("lease_until", tx.now().saturating_add(LEASE).as_micros().into()),
+        ];
+        if update(tx, &[operation.key()], set, vec![("state <", 3_i16.into()), ("claims =", claims.into())]).await? != 1
+        {
             return Ok(None);
         }
-        let subject = Subject::of(&operation.tenant, row.try_get("", "subject")?);
-        let input = tx.operation_input(subject, &row.try_get::<Vec<u8>>("", "input")?).await?;
-        let progress = operation.progress.clone();
+        let keys = tx.keys(std::slice::from_ref(&subject)).await?;
+        let input = keys.unseal(&subject, FIELD, &input);
         let ending = match &input {
             _ if operation.cancel_asked => Some(Ending::Cancelled),
             _ if lost > MOST_LOST => Some(Ending::Failed(left_behind(lost))),
-            None => Some(Ending::Failed(keys::erased())),
-            Some(_) => None,
+            Ok(None) => Some(Ending::Failed(keys::erased())),
+            Err(why) => Some(Ending::Failed(self.unreadable(why))),
+            Ok(Some(_)) => None,
         };
-        let claim = Claim { operation, input: input.unwrap_or_default(), number };
+        let progress = operation.progress.clone();
+        let input = input.ok().flatten().unwrap_or_default();
+        let claim = Claim { operation, input, number: claims + 1 };
         match ending {
             Some(ending) => {
                 end(tx, self.service, &claim, &progress, &ending, out).await?;
@@ -228,9 +277,9 @@ impl Take {
         let lock = if tx.backend() == DbBackend::Postgres { " FOR UPDATE" } else { "" };
         let methods: Vec<Value> = self.methods.iter().map(|method| (*method).into()).collect();
         Sql::new(tx.db(), &format!("SELECT {COLUMNS}, subject, input, claims, lost FROM operation WHERE tenant = "))
-            .bind(self.operation.tenant.as_str())
+            .bind(self.tenant.as_str())
             .text(" AND id = ")
-            .bind(self.operation.id)
+            .bind(self.id)
             .text(" AND state < 3 AND lease_until <= ")
             .bind(tx.now().as_micros())
             .text(" AND ")
@@ -238,6 +287,33 @@ impl Take {
             .text(lock)
             .one(tx.db())
             .await
+    }
+
+    /// Ends an operation whose row does not read: nobody can work on it, and it would be met again for ever.
+    async fn give_up(&self, tx: &Tx, row: &QueryResult, why: &DbErr, out: &mut Outbox) -> Result<(), StoreError> {
+        let failure = Failure::from(&self.unreadable(why));
+        let state = OperationState::Failed.code();
+        let set = vec![
+            ("state", state.into()),
+            ("ended_at", tx.now().as_micros().into()),
+            ("failure", failure_text(&failure)?.into()),
+        ];
+        if update(tx, &[(&self.tenant, self.id)], set, vec![("state <", 3_i16.into())]).await? == 1 {
+            let ended = proto::OperationEnded {
+                operation: name(self.service, self.id),
+                method: row.try_get("", "method").unwrap_or_default(),
+                state: state.into(),
+                result: String::new(),
+            };
+            tell(&self.tenant, &ended, tx.now(), out);
+        }
+        Ok(())
+    }
+
+    fn unreadable(&self, why: &dyn std::error::Error) -> Error {
+        let (operation, tenant) = (name(self.service, self.id), &self.tenant);
+        tracing::error!(operation, %tenant, %why, "an operation cannot be read as it is stored, and ends");
+        Error::new(Kind::Internal, reason::INTERNAL, "the operation cannot be read as it is stored")
     }
 }
 
@@ -269,11 +345,8 @@ impl Work for Renew {
             Some(not_before) => (OperationState::Pending, not_before),
             None => (OperationState::Running, tx.now().saturating_add(LEASE)),
         };
-        let sql = Sql::new(tx.db(), "UPDATE operation SET state = ")
-            .bind(state.code())
-            .text(", lease_until = ")
-            .bind(until.as_micros());
-        if !held(tx, sql, &self.claim, &self.progress).await? {
+        let set = vec![("state", state.code().into()), ("lease_until", until.as_micros().into())];
+        if !held(tx, set, &self.claim, &self.progress).await? {
             return Ok(None);
         }
         let found = find(tx.db(), &self.claim.operation.tenant, self.claim.operation.id).await?;
@@ -281,24 +354,16 @@ impl Work for Renew {
     }
 }
 
-/// Finishes a statement with the progress and the comparison; whether the claim still held.
-async fn held(tx: &Tx, sql: Sql, claim: &Claim, progress: &Progress) -> Result<bool, DbErr> {
-    let done = sql
-        .text(", done = ")
-        .bind(progress.done)
-        .text(", total = ")
-        .bind(progress.total)
-        .text(", note = ")
-        .bind(progress.note.as_str())
-        .text(" WHERE tenant = ")
-        .bind(claim.operation.tenant.as_str())
-        .text(" AND id = ")
-        .bind(claim.operation.id)
-        .text(" AND state = 2 AND claims = ")
-        .bind(claim.number)
-        .execute(tx.db())
-        .await?;
-    Ok(done.rows_affected() == 1)
+/// Changes a claimed operation and its progress; whether the claim still held.
+async fn held(tx: &Tx, set: Vec<(&str, Value)>, claim: &Claim, progress: &Progress) -> Result<bool, DbErr> {
+    let mut set = set;
+    set.extend([
+        ("done", progress.done.into()),
+        ("total", progress.total.into()),
+        ("note", progress.note.as_str().into()),
+    ]);
+    let only = vec![("state =", OperationState::Running.code().into()), ("claims =", claim.number.into())];
+    Ok(update(tx, &[claim.operation.key()], set, only).await? == 1)
 }
 
 struct End {
@@ -342,36 +407,22 @@ async fn end(
     };
     let failure = operation.failure.as_ref().map(failure_text).transpose()?;
     // First the comparison: it locks the row, so that of two claims one ends it.
-    let sql = Sql::new(tx.db(), "UPDATE operation SET state = ")
-        .bind(operation.state.code())
-        .text(", ended_at = ")
-        .bind(tx.now().as_micros())
-        .text(", failure = ")
-        .bind(failure);
-    if !held(tx, sql, claim, &operation.progress).await? {
+    let set = vec![
+        ("state", operation.state.code().into()),
+        ("ended_at", tx.now().as_micros().into()),
+        ("failure", failure.into()),
+    ];
+    if !held(tx, set, claim, &operation.progress).await? {
         return Ok(false);
     }
     if let Ending::Done(effect) = ending {
         operation.result = effect.write(tx, &operation, out).await?;
-        save_result(tx, &operation).await?;
+        if let Some(result) = &operation.result {
+            update(tx, &[operation.key()], vec![("result", result.as_str().into())], Vec::new()).await?;
+        }
     }
     operation.tell_end(service, tx.now(), out);
     Ok(true)
-}
-
-async fn save_result(tx: &Tx, operation: &Operation) -> Result<(), DbErr> {
-    let Some(result) = &operation.result else {
-        return Ok(());
-    };
-    Sql::new(tx.db(), "UPDATE operation SET result = ")
-        .bind(result.as_str())
-        .text(" WHERE tenant = ")
-        .bind(operation.tenant.as_str())
-        .text(" AND id = ")
-        .bind(operation.id)
-        .execute(tx.db())
-        .await
-        .map(drop)
 }
 
 struct Forget;

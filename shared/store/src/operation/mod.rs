@@ -143,6 +143,16 @@ impl From<&Error> for Failure {
     }
 }
 
+type Key<'a> = (&'a TenantId, Uuid);
+
+fn name(service: &str, id: Uuid) -> String {
+    format!("services/{service}/operations/{id}")
+}
+
+fn tell(tenant: &TenantId, ended: &proto::OperationEnded, now: Timestamp, out: &mut Outbox) {
+    out.event(tenant, &ended.operation, 2, now, ended);
+}
+
 impl Operation {
     /// A new operation of whoever asks, and the event that tells of it.
     pub fn begin(service: &str, scope: &Scope, id: Uuid, method: &str, now: Timestamp, out: &mut Outbox) -> Operation {
@@ -168,19 +178,23 @@ impl Operation {
 
     /// `services/{service}/operations/{id}`.
     pub fn name(&self, service: &str) -> String {
-        format!("services/{service}/operations/{}", self.id)
+        name(service, self.id)
+    }
+
+    /// Its key in the table.
+    fn key(&self) -> Key<'_> {
+        (&self.tenant, self.id)
     }
 
     /// Tells that it ended.
     fn tell_end(&self, service: &str, now: Timestamp, out: &mut Outbox) {
-        let name = self.name(service);
         let ended = proto::OperationEnded {
-            operation: name.clone(),
+            operation: self.name(service),
             method: self.method.clone(),
             state: self.state.code().into(),
             result: self.result.clone().unwrap_or_default(),
         };
-        out.event(&self.tenant, name, 2, now, &ended);
+        tell(&self.tenant, &ended, now, out);
     }
 }
 

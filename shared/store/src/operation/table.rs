@@ -6,7 +6,7 @@ use rapport_types::tenant::TenantId;
 use rapport_types::time::Timestamp;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
-use super::{Failure, NewOperation, Operation, OperationState, Progress};
+use super::{Failure, Key, NewOperation, Operation, OperationState, Progress};
 use crate::error::{StoreError, read_error};
 use crate::feed;
 use crate::keys::Subject;
@@ -16,7 +16,8 @@ use crate::tx::Tx;
 
 pub(super) const COLUMNS: &str = "tenant, id, method, principal, state, done, total, note, result, failure, cancel_asked, \
     created_at, started_at, ended_at";
-const FIELD: &str = "operation.input";
+/// The column of the input, to which its bytes are sealed.
+pub(super) const FIELD: &str = "operation.input";
 
 /// Which operations a list gives, newest first.
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,12 +80,6 @@ impl Tx {
         rows.insert(self.db()).await?;
         Ok(())
     }
-
-    /// What an operation works on; `None` if that was erased.
-    pub(super) async fn operation_input(&self, subject: Subject, sealed: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let keys = self.keys(std::slice::from_ref(&subject)).await?;
-        keys.unseal(&subject, FIELD, sealed)
-    }
 }
 
 impl Store {
@@ -126,6 +121,28 @@ pub(super) async fn find_many(db: &impl ConnectionTrait, keys: &[(TenantId, Uuid
         .all(db)
         .await?;
     rows.iter().map(operation).collect()
+}
+
+/// Changes operations that compare as `only` says (`("state <", 3)`), and gives back how many there were.
+pub(super) async fn update(
+    tx: &Tx,
+    operations: &[Key<'_>],
+    set: Vec<(&str, Value)>,
+    only: Vec<(&str, Value)>,
+) -> Result<u64, DbErr> {
+    if operations.is_empty() {
+        return Ok(0);
+    }
+    let mut sql = Sql::new(tx.db(), "UPDATE operation SET ");
+    for (at, (column, value)) in set.into_iter().enumerate() {
+        sql = sql.text(if at == 0 { "" } else { ", " }).text(column).text(" = ").bind(value);
+    }
+    let keys = operations.iter().flat_map(|(tenant, id)| [tenant.as_str().into(), (*id).into()]).collect();
+    sql = sql.text(" WHERE ").in_rows(&["tenant", "id"], keys);
+    for (compared, value) in only {
+        sql = sql.text(" AND ").text(compared).text(" ").bind(value);
+    }
+    Ok(sql.execute(tx.db()).await?.rows_affected())
 }
 
 pub(super) fn operation(row: &QueryResult) -> Result<Operation, DbErr> {

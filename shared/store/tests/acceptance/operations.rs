@@ -1,13 +1,14 @@
 //! Long jobs: claimed by one, taken up again when left behind, ended once.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rapport_proto::operations::v1::{OperationBegan, OperationEnded};
 use rapport_store::{
-    Claim, Command, Effect, Ending, Item, LEASE, NewOperation, Operation, OperationList, OperationState, Outbox,
-    Progress, Store, StoreError, Subject, Tx,
+    Claim, Command, Effect, Ending, Failpoints, Item, LEASE, NewOperation, Operation, OperationList, OperationState,
+    Outbox, Progress, Sql, Store, StoreError, Subject, Tx,
 };
 use rapport_types::Uuid;
 use rapport_types::error::{Error, Kind};
@@ -26,6 +27,9 @@ crate::on_both_stores!(
     a_released_one_waits_for_its_time,
     lists_are_paged_and_old_ones_are_forgotten,
     a_start_recovers_what_only_it_can_have,
+    tenants_take_turns_however_long_one_queue_is,
+    what_cannot_be_read_ends_and_holds_nobody_up,
+    a_claim_that_fails_costs_no_other_claim,
 );
 
 const METHOD: &str = "toy.v1.Accounts.Count";
@@ -255,4 +259,60 @@ async fn a_start_recovers_what_only_it_can_have(bed: Arc<Bed>) {
     // A PostgreSQL database may have other processes: there the lease has to run out.
     assert_eq!(again.is_some(), !bed.is_postgres());
     assert_eq!(state(&store, &operation).await.state, OperationState::Running);
+}
+
+async fn tenants_take_turns_however_long_one_queue_is(bed: Arc<Bed>) {
+    let store = bed.store().await;
+    let begin_all = async |tenant: &str, count: usize| {
+        let writes = (0..count).map(|_| (scope_of(tenant, None), Begin(store.world().next_id()))).collect();
+        for begun in store.submit_many(writes).await {
+            begun.unwrap();
+        }
+    };
+    let tenants = |claims: &[Claim]| claims.iter().map(|claim| claim.operation.tenant.to_string()).collect::<Vec<_>>();
+    begin_all("flood", 1_000).await;
+    begin_all("calm", 2).await;
+    begin_all("quiet", 1).await;
+    let claims = store.operation_claim(&[METHOD], &[], 3).await.unwrap();
+    assert_eq!(tenants(&claims), ["flood", "calm", "quiet"], "one each, the oldest first");
+    // Whoever has work under way stands back behind who has none.
+    let busy: Vec<_> =
+        claims.into_iter().map(|claim| claim.operation).filter(|one| one.tenant != toy::tenant("calm")).collect();
+    let claims = store.operation_claim(&[METHOD], &busy, 3).await.unwrap();
+    assert_eq!(tenants(&claims), ["calm", "flood", "flood"]);
+    assert_eq!(store.operation_claim(&[METHOD], &[], 20).await.unwrap().len(), 20, "a queue of one goes on");
+}
+
+async fn what_cannot_be_read_ends_and_holds_nobody_up(bed: Arc<Bed>) {
+    let store = bed.store().await;
+    let (stateless, garbled, sound) = (begin(&store).await, begin(&store).await, begin(&store).await);
+    let outside = bed.outside().await;
+    let damage = async |set: &str, operation: &Operation| {
+        let sql = Sql::new(&outside, &format!("UPDATE operation SET {set} WHERE id = ")).bind(operation.id);
+        assert_eq!(sql.execute(&outside).await.unwrap().rows_affected(), 1);
+    };
+    damage("state = 0", &stateless).await;
+    damage("input = subject_key.wrapped FROM subject_key", &garbled).await;
+    let claims = store.operation_claim(&[METHOD], &[], 3).await.unwrap();
+    let claimed: BTreeSet<_> = claims.iter().map(|claim| claim.operation.id).collect();
+    assert_eq!(claimed, BTreeSet::from([sound.id]));
+    for bad in [&stateless, &garbled] {
+        let ended = state(&store, bad).await;
+        assert_eq!((ended.state, ended.failure.unwrap().reason.as_str()), (OperationState::Failed, reason::INTERNAL));
+        assert!(ended.ended_at.is_some());
+    }
+    assert_eq!(told(&store).await, (0, 2), "and who waits for them is told");
+}
+
+async fn a_claim_that_fails_costs_no_other_claim(bed: Arc<Bed>) {
+    // Three begun, one claimed, and the answer to the second claim is lost.
+    let failpoints = Failpoints::parse("after_commit=error@5").unwrap();
+    let store = bed.store_with(rapport_store::StoreOptions { failpoints, ..bed.options() }).await;
+    let begun = [begin(&store).await, begin(&store).await, begin(&store).await];
+    let claims = store.operation_claim(&[METHOD], &[], 3).await.unwrap();
+    let claimed: Vec<_> = claims.iter().map(|claim| claim.operation.id).collect();
+    assert_eq!(claimed, [begun[0].id, begun[2].id]);
+    for held in &claims {
+        assert!(end(&store, held, Ending::Done(Arc::new(Tell))).await);
+    }
 }

@@ -1,9 +1,10 @@
 //! One request id, one effect.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use rapport_store::StoreError;
-use rapport_store::{Outbox, Subject, Tx, Work};
+use rapport_store::sea_orm::{DatabaseConnection, TransactionTrait};
+use rapport_store::{Outbox, Sql, Store, StoreError, StoreOptions, Subject, Tx, Work};
 use rapport_types::Uuid;
 use rapport_types::error::Kind;
 use rapport_types::reason;
@@ -21,6 +22,7 @@ crate::on_both_stores!(
     an_erased_answer_is_said_to_be_erased,
     old_records_are_swept,
 );
+crate::on_postgres!(what_another_replica_did_meanwhile_is_replayed);
 
 async fn replay_gives_the_first_answer(bed: Arc<Bed>) {
     let store = bed.store().await;
@@ -124,6 +126,56 @@ async fn twins_on_two_replicas_have_one_effect(bed: Arc<Bed>) {
         }
         assert_eq!(fresh, 1);
     }
+}
+
+/// Waits until somebody in this database waits for a lock of this kind.
+async fn waits_for(outside: &DatabaseConnection, kind: &str) {
+    loop {
+        let waiting = Sql::new(
+            outside,
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = ",
+        )
+        .bind(kind)
+        .one(outside)
+        .await
+        .unwrap();
+        if waiting.is_some() {
+            return;
+        }
+    }
+}
+
+async fn what_another_replica_did_meanwhile_is_replayed(bed: Arc<Bed>) {
+    let options = || StoreOptions {
+        lock_timeout: Duration::from_secs(60),
+        statement_timeout: Duration::from_secs(60),
+        ..bed.options()
+    };
+    let (one, other) = (bed.store_with(options()).await, bed.store_with(options()).await);
+    let (account, id) = (Uuid::now_v7(), Uuid::new_v4());
+    toy::add(&one, account, 5).await.unwrap();
+    let outside = bed.outside().await;
+    let row = outside.begin().await.unwrap();
+    Sql::new(&row, "SELECT 1 FROM account WHERE id = ").bind(account).text(" FOR UPDATE").all(&row).await.unwrap();
+    let withdraw = |store: &Store, ids: Vec<Uuid>| {
+        let store = store.clone();
+        let writes = ids.into_iter().map(|id| (scope(Some(id)), deposit(account, -5))).collect();
+        tokio::spawn(async move { store.submit_many(writes).await })
+    };
+    // The first one has the lock of the account and waits for its row; the second one waits for the lock, and sees the
+    // balance only when it is taken.
+    let first = withdraw(&one, vec![id]);
+    waits_for(&outside, "transactionid").await;
+    let second = withdraw(&other, vec![id, Uuid::new_v4()]);
+    waits_for(&outside, "advisory").await;
+    row.rollback().await.unwrap();
+    let first = first.await.unwrap().remove(0).unwrap();
+    assert_eq!((first.reply.balance, first.replayed), (0, false));
+    let second = second.await.unwrap();
+    let again = second[0].as_ref().expect("the answer of the first, not a refusal");
+    assert!(again.replayed && again.reply == first.reply);
+    assert_eq!(second[1].as_ref().unwrap_err().reason, "OVERDRAWN", "a request of its own is refused");
+    assert_eq!(toy::balances(&one).await[&account], (0, 2));
 }
 
 struct Destroy(Subject);

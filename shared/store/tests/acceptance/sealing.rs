@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use rapport_store::sea_orm::ConnectionTrait;
 use rapport_store::{Binding, Outbox, StoreError, Subject, Tx, Work};
 use rapport_types::Uuid;
+use rapport_types::error::Kind;
 use rapport_types::reason;
 
 use crate::bed::Bed;
 use crate::toy::tenant;
 
 crate::on_both_stores!(sealed_until_the_key_is_destroyed, replicas_seal_with_the_same_keys, page_tokens, blind_indexes);
+crate::on_postgres!(a_key_that_the_database_lost_seals_nothing_more);
 
 struct Seal {
     subjects: Vec<Subject>,
@@ -92,6 +95,31 @@ async fn replicas_seal_with_the_same_keys(bed: Arc<Bed>) {
                 assert_eq!(store.unseal(subject, "note", &bytes).await.unwrap().unwrap(), b"secret");
             }
         }
+    }
+}
+
+async fn a_key_that_the_database_lost_seals_nothing_more(bed: Arc<Bed>) {
+    let stores = bed.replicas(2).await;
+    let ana = Subject::of(&tenant("acme"), Uuid::now_v7());
+    let sealed = stores[0].run(seal(std::slice::from_ref(&ana))).await.unwrap().reply;
+    assert!(stores[1].unseal(&ana, "note", &sealed[0]).await.unwrap().is_some(), "both know the key");
+    // What a crash does to a commit that was not flushed: it takes the row, and every connection.
+    let outside = bed.outside().await;
+    outside
+        .execute_unprepared(
+            "DELETE FROM subject_key; SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity \
+             WHERE application_name = 'rapport' AND datname = current_database()",
+        )
+        .await
+        .unwrap();
+    let sealed = stores[0].run(seal(std::slice::from_ref(&ana))).await.unwrap().reply;
+    for store in [&bed.store().await, &stores[1]] {
+        // Whoever has the bytes has read them, on a connection that was not cut.
+        while let Err(error) = store.ready().await {
+            assert_eq!(error.kind, Kind::Unavailable, "{error:?}");
+        }
+        let opened = store.unseal(&ana, "note", &sealed[0]).await.unwrap();
+        assert_eq!(opened.expect("the key is in the database"), b"secret");
     }
 }
 

@@ -1,18 +1,17 @@
 //! S3: postings against the transaction of the textbook, on 10,000 accounts and on ten hot ones.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use rapport_proto::loyalty::v1 as pb;
 use rapport_proto::loyalty::v1::ledger_service_client::LedgerServiceClient;
 use rapport_proto::loyalty::v1::member_service_client::MemberServiceClient;
 use rapport_proto::loyalty::v1::program_service_client::ProgramServiceClient;
-use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 
 use crate::host::{Host, Side};
-use crate::load::Figures;
+use crate::load::{Figures, callers, connect};
 use crate::naive_ledger::{MEMBERS, UNIT, member};
 use crate::write::{place, store};
 use crate::{Plan, median};
@@ -72,10 +71,6 @@ pub(crate) async fn measure(plan: &Plan, admin: Option<&str>) {
     }
 }
 
-async fn connect(address: &str) -> Channel {
-    Endpoint::from_shared(format!("http://{address}")).unwrap().tcp_nodelay(true).connect().await.unwrap()
-}
-
 /// A programme with as many members as the baseline has, through the public API.
 async fn enroll(address: &str) -> Target {
     let channel = connect(address).await;
@@ -115,50 +110,28 @@ async fn enroll(address: &str) -> Target {
     Target { members: Arc::new(members), unit_type }
 }
 
-/// `in_flight` callers for `length`, each waiting for its answer before it asks again.
+/// Callers that post a unit at a time.
 async fn load(address: &str, target: &Target, accounts: usize, in_flight: usize, length: Duration) -> Figures {
-    let mut channels = Vec::new();
-    for _ in 0..in_flight.clamp(1, 8) {
-        channels.push(connect(address).await);
-    }
-    let end = Instant::now() + length;
-    let started = Instant::now();
-    let callers: Vec<_> = (0..in_flight)
-        .map(|caller| {
-            let mut ledger = LedgerServiceClient::new(channels[caller % channels.len()].clone());
-            let (members, unit_type) = (Arc::clone(&target.members), target.unit_type.clone());
-            tokio::spawn(async move {
-                let mut latencies = Vec::new();
-                let mut n = caller;
-                while Instant::now() < end {
-                    n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    let request = pb::PostAccrualRequest {
-                        member: members[(n >> 33) % accounts].clone(),
-                        unit_type: unit_type.clone(),
-                        amount: 1,
-                        request_id: Uuid::now_v7().to_string(),
-                        source: "purchase".into(),
-                        occurred_time: Some(prost_types::Timestamp { seconds: 1_750_000_000, nanos: 0 }),
-                        ..Default::default()
-                    };
-                    let asked = Instant::now();
-                    ledger.post_accrual(request).await.expect("a posting is acknowledged");
-                    latencies.push(asked.elapsed());
-                }
-                latencies
-            })
-        })
-        .collect();
-    let mut latencies = Vec::new();
-    for caller in callers {
-        latencies.extend(caller.await.unwrap());
-    }
-    let took = started.elapsed().as_secs_f64();
-    latencies.sort();
-    Figures {
-        rate: latencies.len() as f64 / took,
-        p50: latencies[latencies.len() / 2],
-        p99: latencies[latencies.len() * 99 / 100],
-        count: latencies.len(),
-    }
+    callers(address, in_flight, length, |connection, number| {
+        let ledger = LedgerServiceClient::new(connection);
+        let (members, unit_type) = (Arc::clone(&target.members), target.unit_type.clone());
+        let mut n = number;
+        move || {
+            n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let request = pb::PostAccrualRequest {
+                member: members[(n >> 33) % accounts].clone(),
+                unit_type: unit_type.clone(),
+                amount: 1,
+                request_id: Uuid::now_v7().to_string(),
+                source: "purchase".into(),
+                occurred_time: Some(prost_types::Timestamp { seconds: 1_750_000_000, nanos: 0 }),
+                ..Default::default()
+            };
+            let mut ledger = ledger.clone();
+            async move {
+                ledger.post_accrual(request).await.expect("a posting is acknowledged");
+            }
+        }
+    })
+    .await
 }

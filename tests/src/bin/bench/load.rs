@@ -8,7 +8,7 @@ use rapport_proto::interactions::v1::{
     Channel, Direction, Function, Interaction, Medium, Participant, RecordInteractionRequest,
     StreamInteractionsRequest, StreamItem,
 };
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel as Connection, Endpoint};
 use uuid::Uuid;
 
 /// What a measurement saw.
@@ -68,36 +68,44 @@ pub(crate) fn interaction(n: usize) -> Interaction {
     }
 }
 
-/// `in_flight` callers for `length`, over a few connections as a real pool has.
-pub(crate) async fn unary(address: &str, in_flight: usize, length: Duration) -> Figures {
-    let end = Instant::now() + length;
-    let mut channels = Vec::new();
+/// A connection to a host of the benchmark.
+pub(crate) async fn connect(address: &str) -> Connection {
+    Endpoint::from_shared(format!("http://{address}")).unwrap().tcp_nodelay(true).connect().await.unwrap()
+}
+
+/// `in_flight` callers for `length`, over a few connections as a real pool has. Each waits for its answer before it asks
+/// again; `caller` makes one of them, by its number, and that one makes its calls.
+pub(crate) async fn callers<A, C>(
+    address: &str,
+    in_flight: usize,
+    length: Duration,
+    caller: impl Fn(Connection, usize) -> A,
+) -> Figures
+where
+    A: FnMut() -> C + Send + 'static,
+    C: Future<Output = ()> + Send,
+{
+    let mut connections = Vec::new();
     for _ in 0..in_flight.clamp(1, 8) {
-        channels.push(
-            Endpoint::from_shared(format!("http://{address}")).unwrap().tcp_nodelay(true).connect().await.unwrap(),
-        );
+        connections.push(connect(address).await);
     }
+    let started = Instant::now();
+    let end = started + length;
     let callers: Vec<_> = (0..in_flight)
-        .map(|caller| {
-            let mut client = InteractionServiceClient::new(channels[caller % channels.len()].clone());
+        .map(|number| {
+            let mut ask = caller(connections[number % connections.len()].clone(), number);
             tokio::spawn(async move {
                 let mut latencies = Vec::new();
-                let mut n = caller * 7919;
                 while Instant::now() < end {
-                    n += 1;
-                    let request = RecordInteractionRequest {
-                        interaction: Some(interaction(n)),
-                        request_id: Uuid::now_v7().to_string(),
-                    };
+                    let call = ask();
                     let asked = Instant::now();
-                    client.record_interaction(request).await.expect("a write is acknowledged");
+                    call.await;
                     latencies.push(asked.elapsed());
                 }
                 latencies
             })
         })
         .collect();
-    let started = Instant::now();
     let mut latencies = Vec::new();
     for caller in callers {
         latencies.extend(caller.await.unwrap());
@@ -110,6 +118,24 @@ pub(crate) async fn unary(address: &str, in_flight: usize, length: Duration) -> 
         p99: latencies[latencies.len() * 99 / 100],
         count: latencies.len(),
     }
+}
+
+/// Callers that record an interaction at a time.
+pub(crate) async fn unary(address: &str, in_flight: usize, length: Duration) -> Figures {
+    callers(address, in_flight, length, |connection, number| {
+        let client = InteractionServiceClient::new(connection);
+        let mut n = number * 7919;
+        move || {
+            n += 1;
+            let request =
+                RecordInteractionRequest { interaction: Some(interaction(n)), request_id: Uuid::now_v7().to_string() };
+            let mut client = client.clone();
+            async move {
+                client.record_interaction(request).await.expect("a write is acknowledged");
+            }
+        }
+    })
+    .await
 }
 
 /// Four streams with chunks of 1000 items, each kept a few chunks ahead of its acknowledgements.
