@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::port::free_port;
 use crate::postgres::TestDatabase;
 
 /// How a cluster is stopped.
@@ -130,18 +130,6 @@ impl Drop for Cluster {
             let _stopped = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
         }
     }
-}
-
-/// A loopback port nobody listens on, below the range from which the kernel gives ports to clients, so that no
-/// connection of another test takes it before it is used.
-pub fn free_port() -> u16 {
-    (0..100)
-        .map(|_| {
-            let bits = uuid::Uuid::new_v4().as_u128();
-            12_000 + u16::try_from(bits % 18_000).unwrap_or(0)
-        })
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("a free loopback port")
 }
 
 fn finish(what: &str, command: &mut Command, log: Option<&Path>) {

@@ -4,6 +4,7 @@
 //!   test may stop and start;
 //! * [`place`]: where a store of a test lives, on either back end ([`each_store!`] runs a test on both);
 //! * [`plan`]: how SQLite would run a statement;
+//! * [`port`]: a port of one's own;
 //! * [`sandbox`]: the whole system, in the test's process or as processes of the real binary ([`each_world!`] runs a
 //!   test on both back ends times both topologies);
 //! * [`asserts`]: reasons, violations and positions of replies;
@@ -18,6 +19,7 @@ pub mod cluster;
 mod each;
 pub mod place;
 pub mod plan;
+pub mod port;
 pub mod postgres;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -15,8 +15,8 @@ use toml::{Table, Value};
 use tonic::transport::{Channel, Endpoint};
 
 use self::process::Process;
-use crate::cluster::free_port;
 use crate::place::StorePlace;
+use crate::port::free_port;
 
 pub use self::process::rapport_binary;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rapport_proto::stakeholders::v1::ListPartiesRequest;
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
-use rapport_testkit::cluster::free_port;
+use rapport_testkit::port::free_port;
 use rapport_testkit::sandbox::rapport_binary;
 use tokio::process::Command;
 use tonic::transport::Endpoint;
