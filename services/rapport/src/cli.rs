@@ -30,6 +30,15 @@ pub(crate) enum Command {
     /// Customer lifetime value from a file of purchases; needs no server.
     #[command(subcommand)]
     Clv(Clv),
+    /// Connects telephony to a Rapport that is served: Asterisk, PBXs that ask a URL, contact-centre clouds.
+    Telephony(Telephony),
+}
+
+#[derive(Debug, Args, Default)]
+pub(crate) struct Telephony {
+    /// A configuration file (TOML) with the table [telephony], and [telemetry] if logs shall look otherwise.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args, Default)]

@@ -8,6 +8,7 @@ mod demonstrate;
 mod failure;
 mod serve;
 mod signals;
+mod telephony;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
             Command::Config(Config::Check(arguments)) => configure::check(&arguments),
             Command::Migrate(arguments) => serve::migrate(&arguments).await,
             Command::Clv(command) => clv::run(&command),
+            Command::Telephony(arguments) => telephony::telephony(&arguments).await,
         }
     });
     match done {

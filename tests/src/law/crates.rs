@@ -18,6 +18,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "rapport-server",
         &["rapport-types", "rapport-expr", "rapport-proto", "rapport-store", "rapport-events", "rapport-rpc"],
     ),
+    // A connector meets Rapport where its customers do: at the contract. It knows no service.
+    ("rapport-telephony", &["rapport-types", "rapport-identity", "rapport-proto", "rapport-rpc", "rapport-server"]),
     ("rapport-scoring-models", &[]),
     ("rapport-scoring-graph", &[]),
 ];
@@ -90,6 +92,14 @@ fn crates_know_only_what_lies_below_them() {
         };
         let beyond: Vec<_> = known.difference(&allowed).collect();
         assert!(beyond.is_empty(), "{name} depends on {beyond:?}, which the layers do not allow");
+    }
+}
+
+#[test]
+fn connectors_are_known_to_the_binary_alone() {
+    for (name, known) in ours() {
+        let may = ["rapport", "rapport-tests"].contains(&name.as_str());
+        assert!(may || !known.contains("rapport-telephony"), "{name} knows a connector");
     }
 }
 

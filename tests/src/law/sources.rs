@@ -11,9 +11,9 @@ fn code(path: &Path) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// Library sources: every service and shared crate but the binary and the test kit.
+/// Library sources: every service, connector and shared crate but the binary and the test kit.
 fn libraries() -> Vec<std::path::PathBuf> {
-    let all = files("shared", ".rs").into_iter().chain(files("services", ".rs"));
+    let all = ["shared", "services", "connectors"].into_iter().flat_map(|folder| files(folder, ".rs"));
     let chosen: Vec<_> = all
         .filter(|path| {
             let path = path.to_string_lossy();
