@@ -16,6 +16,8 @@ pub(crate) struct Cast {
     pub(crate) interaction: String,
     /// A case of `party`.
     pub(crate) case: String,
+    /// A promise to `party`.
+    pub(crate) commitment: String,
     /// A loyalty programme in force, and what belongs to it.
     pub(crate) club: Club,
     /// An operation of scoring.
@@ -133,6 +135,11 @@ const EXAMPLES: &[(&str, &str)] = &[
         "rapport.interactions.v1.InteractionService.RetractInteraction",
         r#"{"name": "$interaction", "reason": "entered-twice", "provenance": {"sourceSystem": "matrix", "reason": "twice"}}"#,
     ),
+    (
+        "rapport.interactions.v1.InteractionService.ReassignInteraction",
+        r#"{"name": "$interaction", "participant": 0, "party": "$other", "reason": "wrong-party",
+            "provenance": {"sourceSystem": "matrix", "reason": "the other one called"}}"#,
+    ),
     ("rapport.interactions.v1.InteractionService.GetInteraction", r#"{"name": "$interaction"}"#),
     (
         "rapport.interactions.v1.InteractionService.ListInteractions",
@@ -149,8 +156,37 @@ const EXAMPLES: &[(&str, &str)] = &[
         "rapport.interactions.v1.CaseService.TransitionCase",
         r#"{"name": "$case", "status": "CASE_STATUS_IN_PROGRESS", "note": "on it"}"#,
     ),
+    (
+        "rapport.interactions.v1.CaseService.AssignCase",
+        r#"{"name": "$case", "assignee": {"team": "service-desk"}, "note": "they know it", "provenance": {"sourceSystem": "matrix"}}"#,
+    ),
     ("rapport.interactions.v1.CaseService.GetCase", r#"{"name": "$case"}"#),
     ("rapport.interactions.v1.CaseService.ListCases", r#"{"party": "$party", "pageSize": 10}"#),
+    ("rapport.interactions.v1.CaseService.ListCaseEvents", r#"{"case": "$case", "pageSize": 10}"#),
+    (
+        "rapport.interactions.v1.CommitmentService.MakeCommitment",
+        r#"{"commitment": {"party": "$party", "roleType": "customer", "side": "COMMITMENT_SIDE_OURS", "promise": "an answer",
+            "description": "by letter", "madeTime": "2026-01-05T10:00:00Z", "dueTime": "2030-01-05T10:00:00Z",
+            "identifierUsed": {"scheme": "email", "value": "noa@example.com"}, "case": "$case", "interaction": "$interaction",
+            "owner": {"user": "users/ana"}, "provenance": {"sourceSystem": "matrix", "sourceRecordId": "1"}}}"#,
+    ),
+    (
+        "rapport.interactions.v1.CommitmentService.FulfilCommitment",
+        r#"{"name": "$commitment", "occurredTime": "2026-11-05T10:00:00Z", "note": "by letter", "provenance": {"sourceSystem": "matrix"}}"#,
+    ),
+    (
+        "rapport.interactions.v1.CommitmentService.BreakCommitment",
+        r#"{"name": "$commitment", "reason": "forgotten", "provenance": {"sourceSystem": "matrix"}}"#,
+    ),
+    (
+        "rapport.interactions.v1.CommitmentService.WaiveCommitment",
+        r#"{"name": "$commitment", "reason": "not needed any more", "provenance": {"sourceSystem": "matrix"}}"#,
+    ),
+    ("rapport.interactions.v1.CommitmentService.GetCommitment", r#"{"name": "$commitment"}"#),
+    (
+        "rapport.interactions.v1.CommitmentService.ListCommitments",
+        r#"{"party": "$party", "case": "$case", "pageSize": 10, "filter": "state == \"open\"", "orderBy": "due_time asc"}"#,
+    ),
     (
         "rapport.interactions.v1.DeskService.BeginCall",
         r#"{"call": {"callId": "matrix-1", "leg": "a", "direction": "DIRECTION_INBOUND",
@@ -161,6 +197,15 @@ const EXAMPLES: &[(&str, &str)] = &[
     (
         "rapport.interactions.v1.DeskService.GetAgentContext",
         r#"{"party": "$party", "countryCode": "US", "medium": "MEDIUM_PHONE", "budgetMs": 5000}"#,
+    ),
+    (
+        "rapport.interactions.v1.DeskService.WatchAgentContext",
+        r#"{"party": "$party", "countryCode": "US", "medium": "MEDIUM_PHONE", "budgetMs": 5000}"#,
+    ),
+    (
+        "rapport.interactions.v1.DeskService.TransferCall",
+        r#"{"callId": "matrix-3", "leg": "a", "toAgent": "users/rea", "toLeg": "b", "note": "has waited for a week",
+            "transferredTime": "2026-01-05T10:02:00Z"}"#,
     ),
     (
         "rapport.interactions.v1.DeskService.EndCall",
@@ -317,6 +362,7 @@ pub(crate) fn example(method: &str, cast: &Cast) -> String {
         .replace("$relationship", &cast.relationship)
         .replace("$interaction", &cast.interaction)
         .replace("$case", &cast.case)
+        .replace("$commitment", &cast.commitment)
         .replace("$program", &cast.club.program)
         .replace("$draft", &cast.club.draft)
         .replace("$points", &cast.club.points)
@@ -338,6 +384,7 @@ fn every_method_has_an_example() {
         relationship: String::new(),
         interaction: String::new(),
         case: String::new(),
+        commitment: String::new(),
         club: Club::default(),
         invitation: String::new(),
         operation: String::new(),

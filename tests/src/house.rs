@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use prost_reflect::MethodDescriptor;
 use rapport_proto::interactions::v1 as interactions;
 use rapport_proto::interactions::v1::case_service_client::CaseServiceClient;
+use rapport_proto::interactions::v1::commitment_service_client::CommitmentServiceClient;
 use rapport_proto::interactions::v1::interaction_service_client::InteractionServiceClient;
 use rapport_proto::interactions::v1::survey_service_client::SurveyServiceClient;
 use rapport_proto::loyalty::v1 as loyalty;
@@ -42,6 +43,7 @@ pub(crate) const SAYS_NOTHING: &[&str] = &[
     "WatchParties",
     "WatchInteractions",
     "ListCases",
+    "ListCommitments",
     // A participant's party is taken as it is named: interactions may be recorded before the party is known here.
     "RecordInteraction",
     "BatchRecordInteractions",
@@ -216,6 +218,7 @@ impl House {
             .await
             .expect("a case is opened")
             .into_inner();
+        let commitment = self.commitment(token, &party.name, body).await;
         let (survey, response) = self.survey(token, &party.name, body).await;
         let (channel, bearer) = self.authorised("scoring", token);
         let operation = ValueServiceClient::with_interceptor(channel, bearer)
@@ -235,10 +238,27 @@ impl House {
             relationship: relationship.name,
             interaction: interaction.name,
             case: case.name,
+            commitment,
             operation: operation.name,
             survey,
             response,
         }
+    }
+
+    /// A promise to a party.
+    async fn commitment(&self, token: &str, party: &str, description: &str) -> String {
+        let commitment = interactions::Commitment {
+            party: party.into(),
+            side: interactions::CommitmentSide::Ours.into(),
+            promise: "an answer".into(),
+            description: description.into(),
+            due_time: Some(prost_types::Timestamp { seconds: 2_000_000_000, nanos: 0 }),
+            ..Default::default()
+        };
+        let request = interactions::MakeCommitmentRequest { commitment: Some(commitment), ..Default::default() };
+        let (channel, bearer) = self.authorised("interactions", token);
+        let mut commitments = CommitmentServiceClient::with_interceptor(channel, bearer);
+        commitments.make_commitment(request).await.expect("a promise is recorded").into_inner().name
     }
 
     /// A survey, and what a party answered to it.

@@ -26,7 +26,15 @@ pub(crate) async fn context(place: &StorePlace) -> Context {
 
 /// The service over a new store, with ways to some of its peers. The others answer UNAVAILABLE.
 pub(crate) async fn context_among(place: &StorePlace, peers: BTreeMap<String, Transport>) -> Context {
-    let world = World::system();
+    context_in(place, peers, World::system()).await
+}
+
+/// The service over a new store, in a world whose clock the test moves.
+pub(crate) async fn context_at(place: &StorePlace, world: &World) -> Context {
+    context_in(place, BTreeMap::new(), world.clone()).await
+}
+
+async fn context_in(place: &StorePlace, peers: BTreeMap<String, Transport>, world: World) -> Context {
     let store =
         Store::open(&place.options(), "interactions", crate::migration::migrations(), world.clone()).await.unwrap();
     Context {

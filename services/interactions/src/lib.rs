@@ -16,9 +16,13 @@
 //! RecordInteraction is the hot write. Unary calls, batches and streams hand the same command to the committer, which
 //! writes whatever queued with a handful of statements (`commands::record_interaction`, `store::interaction`).
 //!
-//! At the desk a call begins, is looked up and ends. Who calls is found in the own index of identifiers, else asked for;
+//! At the desk a call begins, is looked up, is handed on and ends. Its legs are one conversation with one id, that of the
+//! interaction they become and the lock under which anything is told of them (`commands::talks`, `commands::settle`). Who calls is found in the own index of identifiers, else asked for;
 //! an agent's context is put together from what other services say within its budget, and where one says nothing from the
 //! last that was known of it, which consumers of their feeds keep (`queries::ask`, `queries::heard`, `events::desk_*`).
+//!
+//! A commitment is late as a function of the moment; a sweep tells so once, in the transaction that books that it did
+//! (`domain::commitment`, `commands::book_due`, `workers::due_commitments`).
 //!
 //! Texts and identifiers are sealed under the key of the origin they belong to; events carry none of them.
 //!
@@ -31,7 +35,7 @@
 //! | `store`, `migration` | tables and statements |
 //! | `options` | what it can be told, `[service.interactions]` of the configuration |
 //! | `events` | what is published, and what is learned of identifiers and for the desk |
-//! | `workers` | keeps what was said beside the calls |
+//! | `workers` | keeps what was said beside the calls; tells of commitments that fall due |
 #![forbid(unsafe_code)]
 
 mod api;
@@ -47,7 +51,10 @@ mod queries;
 mod store;
 mod workers;
 
+use std::time::Duration;
+
 use rapport_proto::interactions::v1::case_service_server::CaseServiceServer;
+use rapport_proto::interactions::v1::commitment_service_server::CommitmentServiceServer;
 use rapport_proto::interactions::v1::desk_service_server::DeskServiceServer;
 use rapport_proto::interactions::v1::interaction_service_server::InteractionServiceServer;
 use rapport_proto::interactions::v1::survey_service_server::SurveyServiceServer;
@@ -86,6 +93,8 @@ impl Module for InteractionsModule {
         // Chunks of a stream may be larger than ordinary requests.
         routes.add_service(rapport_rpc::bulk!(InteractionServiceServer::new(interactions)));
         routes.add_service(rapport_rpc::sized!(CaseServiceServer::new(api::Cases::new(cx.clone()))));
+        let commitments = api::Commitments::new(cx.clone());
+        routes.add_service(rapport_rpc::sized!(CommitmentServiceServer::new(commitments)));
         let desk = api::Desk::new(cx.clone(), self.options.clone(), self.keeper.clone());
         routes.add_service(rapport_rpc::sized!(DeskServiceServer::new(desk)));
         routes.add_service(rapport_rpc::sized!(SurveyServiceServer::new(api::Surveys::new(cx.clone()))));
@@ -109,6 +118,16 @@ impl Module for InteractionsModule {
                 tracing::warn!(%error, "the numbering plans are not read ahead: the first caller waits for them");
             }
             cancel.cancelled().await;
+        });
+        let (store, every) = (cx.store.clone(), Duration::from_secs(u64::from(self.options.due_seconds)));
+        workers.add("interactions: commitments that fall due", move |cancel| {
+            let store = store.clone();
+            async move {
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    () = workers::due_commitments(&store, every) => {}
+                }
+            }
         });
         let (keeper, store) = (self.keeper.clone(), cx.store.clone());
         workers.add("interactions: keeper of sections", move |cancel| {

@@ -19,6 +19,9 @@ const NEWEST: &str = "ORDER BY p.occurred_at DESC, p.interaction_id DESC LIMIT ?
 const CASE: &str = "SELECT c.*, a.party FROM case_file AS c \
      LEFT JOIN alias AS a ON a.tenant = c.tenant AND a.origin = c.origin WHERE c.tenant = ?";
 
+const COMMITMENT: &str = "SELECT c.*, a.party FROM commitment AS c \
+     LEFT JOIN alias AS a ON a.tenant = c.tenant AND a.origin = c.origin WHERE";
+
 /// Each statement as `store` makes it, what its plan has to say, and whether it sorts no more than a page.
 fn statements() -> Vec<(String, &'static str, bool)> {
     let after = "(p.occurred_at, p.interaction_id) < (?, ?)";
@@ -86,10 +89,80 @@ fn statements() -> Vec<(String, &'static str, bool)> {
              ORDER BY case_id, ordinal",
             "SEARCH case_interaction USING PRIMARY KEY (tenant=? AND case_id=?)",
         ),
+        // A case's history, along its key.
+        of(
+            "SELECT version FROM case_event WHERE tenant = ? AND case_id = ? AND version > ? ORDER BY version LIMIT ?",
+            "case_event USING PRIMARY KEY (tenant=? AND case_id=? AND version>?)",
+        ),
+        // Commitments: by their names, by their due times, of a party, about a case, and those of all tenants that are due.
+        (
+            format!("{COMMITMENT} c.tenant = ? AND (c.id) IN (VALUES (?), (?))"),
+            "SEARCH c USING PRIMARY KEY (tenant=? AND id=?)",
+            false,
+        ),
+        (
+            format!(
+                "{COMMITMENT} c.tenant = ? AND (c.due_at, c.id) > (?, ?) AND c.state = ? ORDER BY c.due_at, c.id LIMIT ?"
+            ),
+            "commitment_due (tenant=? AND (due_at,id)>(?,?))",
+            false,
+        ),
+        (
+            format!(
+                "{COMMITMENT} c.tenant = ? AND (c.origin) IN (VALUES (?), (?)) AND c.state = ? ORDER BY c.due_at, c.id LIMIT ?"
+            ),
+            "commitment_origin (tenant=? AND origin=? AND state=?)",
+            true,
+        ),
+        (
+            format!(
+                "{COMMITMENT} c.tenant = ? AND (c.origin) IN (VALUES (?), (?)) ORDER BY c.due_at DESC, c.id DESC LIMIT ?"
+            ),
+            "commitment_origin (tenant=? AND origin=?)",
+            true,
+        ),
+        (
+            format!("{COMMITMENT} c.tenant = ? AND c.case_id = ? ORDER BY c.due_at, c.id LIMIT ?"),
+            "commitment_case (tenant=? AND case_id=?)",
+            false,
+        ),
+        of(
+            "SELECT tenant, id FROM commitment WHERE timer_at < ? ORDER BY timer_at, tenant, id LIMIT ?",
+            "COVERING INDEX commitment_timer (timer_at<?)",
+        ),
         // The desk: a call by its name, what is kept of parties, and who is near.
         of(
             "SELECT detail FROM call_leg WHERE tenant = ? AND (id) IN (VALUES (?), (?))",
             "call_leg USING PRIMARY KEY (tenant=? AND id=?)",
+        ),
+        // The legs of a conversation, the case that waits for those whose call was missed, and what was noted of a case.
+        of(
+            "SELECT detail FROM call_leg WHERE tenant = ? AND (conversation) IN (VALUES (?), (?))",
+            "call_leg_conversation (tenant=? AND conversation=?)",
+        ),
+        // The cases of one party are few, and are sorted.
+        (
+            "SELECT origin, id FROM case_file WHERE tenant = ? AND (origin) IN (VALUES (?), (?)) AND kind = ? \
+             AND (status) IN (VALUES (?), (?), (?)) ORDER BY opened_at, id"
+                .to_owned(),
+            "case_file_origin (tenant=? AND origin=?)",
+            true,
+        ),
+        of(
+            "SELECT case_id, version, sealed FROM case_event WHERE tenant = ? AND (case_id) IN (VALUES (?), (?)) \
+             AND sealed IS NOT NULL",
+            "case_event USING PRIMARY KEY (tenant=? AND case_id=?)",
+        ),
+        of(
+            "INSERT INTO case_interaction (tenant, case_id, ordinal, interaction_id) SELECT ?, ?, \
+             COALESCE(MAX(ordinal), -1) + 1, ? FROM case_interaction WHERE tenant = ? AND case_id = ? \
+             HAVING COUNT(*) < ?",
+            "SEARCH case_interaction USING PRIMARY KEY (tenant=? AND case_id=?)",
+        ),
+        of(
+            "SELECT party, kind, facet, position, as_of FROM desk_section WHERE tenant = ? AND (party) IN (VALUES (?), (?)) \
+             AND kind = ?",
+            "desk_section USING PRIMARY KEY (tenant=? AND party=? AND kind=?)",
         ),
         of(
             "SELECT sealed FROM desk_section WHERE tenant = ? AND party = ?",

@@ -38,6 +38,15 @@ const STATEMENTS: &[(&str, &str)] = &[
          ORDER BY expires_at, earned_at, id LIMIT 51",
         "SEARCH lot USING PRIMARY KEY (tenant=? AND member_id=? AND (expires_at",
     ),
+    // What was earned by a source that was somebody else's: rare, and in one member's journal.
+    (
+        "SELECT * FROM entry WHERE (tenant, member_id, transaction_id) IN (VALUES (?, ?, ?), (?, ?, ?))",
+        "SEARCH entry USING PRIMARY KEY (tenant=? AND member_id=?)",
+    ),
+    (
+        "DELETE FROM earned_by WHERE (tenant, source, member_id, rule_id) IN (VALUES (?, ?, ?, ?), (?, ?, ?, ?))",
+        "SEARCH earned_by USING PRIMARY KEY (tenant=? AND source=? AND member_id=?)",
+    ),
     (
         "SELECT * FROM entry WHERE tenant = ? AND member_id = ? AND sequence < ? ORDER BY sequence DESC LIMIT 51",
         "SEARCH entry USING PRIMARY KEY (tenant=? AND member_id=? AND sequence<?)",
@@ -59,9 +68,11 @@ const STATEMENTS: &[(&str, &str)] = &[
         "SEARCH earned_month USING PRIMARY KEY (tenant=? AND member_id=?)",
     ),
     (
-        "SELECT effective_at, amount FROM entry WHERE tenant = ? AND member_id = ? AND unit_type_id = ? AND kind <> ? \
-         AND effective_at <= ?",
-        "SEARCH entry USING PRIMARY KEY (tenant=? AND member_id=?)",
+        "SELECT CASE WHEN e.rule_id IS NOT NULL AND e.kind = 2 THEN COALESCE((SELECT MAX(a.effective_at) FROM entry AS a \
+         WHERE a.tenant = e.tenant AND a.member_id = e.member_id AND a.kind = 1 AND a.rule_id = e.rule_id \
+         AND a.source = e.source), e.effective_at) ELSE e.effective_at END AS effective_at, e.amount FROM entry AS e \
+         WHERE e.tenant = ? AND e.member_id = ? AND e.unit_type_id = ? AND e.kind <> ? AND e.effective_at <= ?",
+        "SEARCH e USING PRIMARY KEY (tenant=? AND member_id=?)",
     ),
     (
         "SELECT tenant, id, version FROM program WHERE (tenant, id) IN (VALUES (?, ?), (?, ?))",

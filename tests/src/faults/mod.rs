@@ -6,6 +6,7 @@
 mod advocacy;
 mod books;
 mod cancel;
+mod commitments;
 mod consumer;
 mod crash;
 mod disk;

@@ -84,6 +84,7 @@ rapport_testkit::each_world! {
                         .replace(&acme.other, &house::unknown("parties"))
                         .replace(&acme.interaction, &house::unknown("interactions"))
                         .replace(&acme.case, &house::unknown("cases"))
+                        .replace(&acme.commitment, &house::unknown("commitments"))
                         .replace(&acme.response, "surveys/018f0000-0000-7000-8000-00000000dead/responses/018f0000-0000-7000-8000-00000000dead")
                         .replace(&acme.survey, &house::unknown("surveys"))
                         .replace(&acme.relationship, &house::unknown("relationships"));

@@ -133,13 +133,13 @@ async fn consent(stage: &Stage, party: &str, state: ConsentState) -> String {
 }
 
 /// A person who agreed to be asked.
-async fn willing(stage: &Stage, name: &str) -> String {
+pub(super) async fn willing(stage: &Stage, name: &str) -> String {
     let party = stage.party(person(name)).await.name;
     consent(stage, &party, ConsentState::Granted).await;
     party
 }
 
-async fn survey(stage: &Stage) -> String {
+pub(super) async fn survey(stage: &Stage) -> String {
     let survey = contacts::Survey {
         measure: contacts::SurveyMeasure::Nps.into(),
         question: "How likely is it that you would recommend us?".into(),
@@ -150,7 +150,7 @@ async fn survey(stage: &Stage) -> String {
 }
 
 /// An answer to the survey: its name, and where it is in the feed.
-async fn answered(stage: &Stage, survey: &str, party: &str, score: i32) -> (String, Positions) {
+pub(super) async fn answered(stage: &Stage, survey: &str, party: &str, score: i32) -> (String, Positions) {
     let response = contacts::SurveyResponse {
         party: party.into(),
         score: Some(score),
@@ -166,7 +166,7 @@ async fn answered(stage: &Stage, survey: &str, party: &str, score: i32) -> (Stri
 }
 
 /// A party's invitations, newest first, as far as the feed has been followed.
-async fn invitations(stage: &Stage, party: &str, seen: &Positions) -> Vec<Invitation> {
+pub(super) async fn invitations(stage: &Stage, party: &str, seen: &Positions) -> Vec<Invitation> {
     let request = at_least(ListInvitationsRequest { party: party.into(), ..Default::default() }, seen);
     let reply = stage.advocacy(ACME).list_invitations(request).await.expect("read");
     assert!(reply.metadata().get("rapport-stale").is_none(), "{:?}", reply.metadata());

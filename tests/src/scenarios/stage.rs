@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rapport_proto::events::v1::event_service_client::EventServiceClient;
 use rapport_proto::interactions::v1::case_service_client::CaseServiceClient;
+use rapport_proto::interactions::v1::commitment_service_client::CommitmentServiceClient;
 use rapport_proto::interactions::v1::desk_service_client::DeskServiceClient;
 use rapport_proto::interactions::v1::interaction_service_client::InteractionServiceClient;
 use rapport_proto::interactions::v1::survey_service_client::SurveyServiceClient;
@@ -64,6 +65,7 @@ clients! {
     privacy: PrivacyServiceClient of "stakeholders";
     interactions: InteractionServiceClient of "interactions";
     cases: CaseServiceClient of "interactions";
+    commitments: CommitmentServiceClient of "interactions";
     desk: DeskServiceClient of "interactions";
     surveys: SurveyServiceClient of "interactions";
     scores: ScoreServiceClient of "scoring";

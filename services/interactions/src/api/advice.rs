@@ -21,6 +21,7 @@ pub(super) fn warnings(sections: &Sections, resolution: Option<&Resolution>) -> 
         &sections.card.status,
         &sections.history.status,
         &sections.cases.status,
+        &sections.promises.status,
         &sections.scores.status,
         &sections.value.status,
         &sections.loyalty.status,
@@ -35,6 +36,7 @@ pub(super) fn warnings(sections: &Sections, resolution: Option<&Resolution>) -> 
         matched: resolution.map(Resolution::matched),
         cessation: &sections.card.cessation,
         role_types: sections.card.roles.iter().map(|role| role.role_type.as_str()).collect(),
+        late_promises: late(sections),
         service_refused: sections
             .consents
             .consents
@@ -44,6 +46,17 @@ pub(super) fn warnings(sections: &Sections, resolution: Option<&Resolution>) -> 
     };
     let told = cautions(&signs);
     told.into_iter().map(|(kind, text)| proto::ContextWarning { kind: i32::from(kind.code()), text }).collect()
+}
+
+/// How many of the promises that are shown are ours and late.
+fn late(sections: &Sections) -> usize {
+    let promises = &sections.promises.commitments;
+    promises.iter().filter(|promise| promise.late && promise.side() == proto::CommitmentSide::Ours).count()
+}
+
+/// Whether every late promise is among those that are shown: the late ones come first.
+fn all_late_shown(section: &proto::CommitmentSection) -> bool {
+    !section.truncated || section.commitments.last().is_some_and(|promise| !promise.late)
 }
 
 /// What to do next, and what else was considered.
@@ -81,6 +94,8 @@ fn facts(sections: &Sections, known_party: bool, resolution: Option<&Resolution>
         cases_known: known(sections.cases.status.as_ref()) && !sections.cases.truncated,
         open_complaints: complaints,
         open_cases: sections.cases.cases.len() - complaints,
+        promises_known: known(sections.promises.status.as_ref()) && all_late_shown(&sections.promises),
+        late_promises: late(sections),
         health: health.map(|score| Health { value_micros: score.value_micros, change_micros: score.change_micros }),
         alive: sections.value.alive_probability,
         valuable: sections.value.lifetime_value.as_ref().is_some_and(|money| money.units >= 1),
@@ -129,6 +144,7 @@ mod tests {
             card: proto::CardSection { status: status(Fresh), ..proto::CardSection::default() },
             history: proto::HistorySection { status: status(Fresh), interactions: Vec::new() },
             cases: proto::CaseSection { status: status(Fresh), ..proto::CaseSection::default() },
+            promises: proto::CommitmentSection { status: status(Fresh), ..proto::CommitmentSection::default() },
             scores: proto::ScoreSection { status: status(Fresh), scores: vec![score] },
             value: proto::ValueSection { status: status(Fresh), ..proto::ValueSection::default() },
             loyalty: proto::LoyaltySection { status: status(Fresh), members: Vec::new() },
@@ -168,6 +184,39 @@ mod tests {
         });
         assert_eq!(told.action(), proto::ActionKind::UpdateCase);
         assert_eq!(reason(&told, proto::ActionKind::SolveComplaint), "it is not known whether a complaint is open");
+    }
+
+    fn promise(side: proto::CommitmentSide, late: bool) -> proto::Commitment {
+        proto::Commitment { side: side.into(), late, ..proto::Commitment::default() }
+    }
+
+    fn promised(commitments: Vec<proto::Commitment>, truncated: bool) -> Sections {
+        Sections { promises: proto::CommitmentSection { status: status(Fresh), commitments, truncated }, ..glad() }
+    }
+
+    #[test]
+    fn a_late_promise_of_ours_is_kept_before_anything_is_asked_for() {
+        use proto::CommitmentSide::{Ours, Theirs};
+        let told = |sections: &Sections| {
+            let late = proto::WarningKind::OurPromiseLate;
+            (advised(sections).action(), warnings(sections, None).iter().any(|warning| warning.kind() == late))
+        };
+        assert_eq!(told(&promised(vec![promise(Ours, true)], false)), (proto::ActionKind::KeepPromise, true));
+        let others = vec![promise(Theirs, true), promise(Ours, false)];
+        assert_eq!(told(&promised(others.clone(), false)), (proto::ActionKind::InviteAdvocacy, false));
+        // More is open than is shown: what is late comes first, so that none of it is hidden behind what is not.
+        assert_eq!(told(&promised(others, true)), (proto::ActionKind::InviteAdvocacy, false));
+        let hidden = promised(vec![promise(Theirs, true)], true);
+        assert_eq!(told(&hidden), (proto::ActionKind::Serve, false));
+        let unknown = "it is not known whether a promise of ours is late";
+        assert_eq!(reason(&advised(&hidden), proto::ActionKind::KeepPromise), unknown);
+        for state in [Pending, Redacted] {
+            let promises = proto::CommitmentSection { status: status(state), ..proto::CommitmentSection::default() };
+            let told = advised(&Sections { promises, ..glad() });
+            assert_eq!(told.action(), proto::ActionKind::Serve, "{state:?}");
+            assert_eq!(reason(&told, proto::ActionKind::KeepPromise), unknown, "{state:?}");
+            assert_eq!(reason(&told, proto::ActionKind::InviteAdvocacy), unknown, "{state:?}");
+        }
     }
 
     #[test]

@@ -8,11 +8,12 @@ use tonic::{Request, Response};
 
 use super::convert::provenance;
 use super::convert_case::{case, to_case};
+use super::convert_commitment::{assignee, to_case_event};
 use super::paging::{Place, ascending, cut};
 use super::recording::route;
-use crate::commands::{OpenCase, TransitionCase};
+use crate::commands::{AssignCase, OpenCase, TransitionCase};
 use crate::domain::{Case, CaseName, CaseStatus, PartyName};
-use crate::queries::{CaseList, get_case, list_cases, show_case};
+use crate::queries::{CaseList, get_case, list_case_events, list_cases, show_case};
 use crate::store::{CaseRow, case_filter};
 use rapport_server::Context;
 
@@ -39,6 +40,10 @@ impl CaseService for Cases {
         handle(request, |call, request| self.transition(call, request)).await
     }
 
+    async fn assign_case(&self, request: Request<proto::AssignCaseRequest>) -> Reply<proto::Case> {
+        handle(request, |call, request| self.assign(call, request)).await
+    }
+
     async fn get_case(&self, request: Request<proto::GetCaseRequest>) -> Reply<proto::Case> {
         handle(request, |call, request| async move {
             let name = CaseName::parse(&request.name).map_err(|error| error.at("name"))?;
@@ -50,6 +55,13 @@ impl CaseService for Cases {
 
     async fn list_cases(&self, request: Request<proto::ListCasesRequest>) -> Reply<proto::ListCasesResponse> {
         handle(request, |call, request| self.list(call, request)).await
+    }
+
+    async fn list_case_events(
+        &self,
+        request: Request<proto::ListCaseEventsRequest>,
+    ) -> Reply<proto::ListCaseEventsResponse> {
+        handle(request, |call, request| self.history(call, request)).await
     }
 }
 
@@ -97,6 +109,22 @@ impl Cases {
         self.answer(store.submit(scope, command).await?).await
     }
 
+    async fn assign(&self, call: Call, request: proto::AssignCaseRequest) -> Result<Response<proto::Case>, Error> {
+        let fields = Collector::new();
+        fields.check("request_id", wire::request_id(&request.request_id));
+        let name = fields.check("name", CaseName::parse(&request.name));
+        let assignee = assignee(&fields.at("assignee"), request.assignee.as_ref());
+        let note = fields.check("note", Case::note(&request.note));
+        let provenance = provenance(&fields.at("provenance"), request.provenance.as_ref());
+        fields.finish()?;
+        let (Some(name), Some(assignee), Some(note), Some(provenance)) = (name, assignee, note, provenance) else {
+            return Err(Error::bug("a request was refused without a reason"));
+        };
+        let scope = call.scope(call.method, &request.request_id, &request)?;
+        let command = AssignCase { id: name.uuid(), assignee, note, etag: request.etag, provenance };
+        self.answer(self.cx.store.submit(scope, command).await?).await
+    }
+
     /// The case as the write left it, with its texts.
     async fn answer(&self, committed: Committed<CaseRow>) -> Result<Response<proto::Case>, Error> {
         let store = &self.cx.store;
@@ -132,5 +160,27 @@ impl Cases {
         let places = views.into_iter().map(|view| ((view.row.case.opened_at.as_micros(), view.row.id), to_case(view)));
         let (cases, next_page_token) = cut(store, &binding, size, places.collect())?;
         Ok(Response::new(proto::ListCasesResponse { cases, next_page_token }))
+    }
+
+    async fn history(
+        &self,
+        call: Call,
+        request: proto::ListCaseEventsRequest,
+    ) -> Result<Response<proto::ListCaseEventsResponse>, Error> {
+        let store = &self.cx.store;
+        let fields = Collector::new();
+        let case = fields.check("case", CaseName::parse(&request.case));
+        let size = fields.check("page_size", PageSize::parse(request.page_size));
+        fields.finish()?;
+        let (Some(case), Some(size)) = (case, size) else {
+            return Err(Error::bug("a request was refused without a reason"));
+        };
+        let binding = Binding::new(call.tenant(), call.method, &request.case, "asc");
+        let after: Option<Place> = store.pages().open(&binding, &request.page_token)?;
+        let after = after.map(|(version, _)| version);
+        let steps = list_case_events(store, call.tenant(), case.uuid(), after, size.probe()).await?;
+        let places = steps.into_iter().map(|step| ((step.0.version, case.uuid()), to_case_event(step)));
+        let (case_events, next_page_token) = cut(store, &binding, size, places.collect())?;
+        Ok(Response::new(proto::ListCaseEventsResponse { case_events, next_page_token }))
     }
 }

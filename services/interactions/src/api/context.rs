@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use futures::future::{join, join3, join5};
+use futures::future::{join3, join5};
 use rapport_proto::interactions::v1 as proto;
 use rapport_rpc::{Call, wire};
 use rapport_server::Context;
@@ -12,17 +12,22 @@ use tonic::metadata::{Ascii, MetadataValue};
 
 use super::convert::to_interaction;
 use super::convert_case::to_case;
+use super::convert_commitment::to_commitment;
 use crate::domain::{Medium, SectionKind};
 use crate::queries::{
-    Asked, Asking, CaseList, Heard, Section, Timeline, Unasked, get_timeline, hear, list_cases, section_status, settle,
-    why,
+    Asked, Asking, CaseList, CommitmentList, Heard, Section, Timeline, Unasked, get_timeline, hear, list_cases,
+    list_commitments, section_status, settle, why,
 };
-use crate::store::{Filter, Known, SectionKey, case_filter, section_find};
+use crate::store::{Filter, Known, SectionKey, case_filter, commitment_filter, section_find};
 
 /// How many interactions are shown.
 const INTERACTIONS: usize = 10;
 /// How many cases are shown.
 const CASES: usize = 10;
+/// How many promises are shown.
+const PROMISES: usize = 10;
+/// Which promises are shown: those that are to be kept. What is due first comes first, and so does what is late.
+const OPEN: &str = r#"state == "open""#;
 /// Which cases are shown: those that are not solved.
 const UNSOLVED: &str = r#"status in ["new", "in_progress", "waiting"]"#;
 
@@ -45,6 +50,7 @@ pub(super) struct Sections {
     pub(super) card: proto::CardSection,
     pub(super) history: proto::HistorySection,
     pub(super) cases: proto::CaseSection,
+    pub(super) promises: proto::CommitmentSection,
     pub(super) scores: proto::ScoreSection,
     pub(super) value: proto::ValueSection,
     pub(super) loyalty: proto::LoyaltySection,
@@ -104,9 +110,9 @@ impl<'a> About<'a> {
         };
         let stakeholders = self.asked("stakeholders");
         let (scoring, loyalty) = (self.asked("scoring"), self.asked("loyalty"));
-        let own = join(self.history(), self.cases());
+        let own = join3(self.history(), self.cases(), self.promises());
         let others = join5(self.card(), self.scores(), self.value(), self.loyalty(), self.consents());
-        let ((history, cases), heard, network) = join3(own, others, self.network(stakeholders)).await;
+        let ((history, cases, promises), heard, network) = join3(own, others, self.network(stakeholders)).await;
         let (card, scores, value, members, consents) = heard;
         let no_such_party = matches!(card, Heard::Nothing(_));
         let mut keep = Vec::new();
@@ -114,6 +120,7 @@ impl<'a> About<'a> {
             card: self.settled(card, stakeholders, "", &kept, &mut keep),
             history,
             cases,
+            promises,
             scores: self.settled(scores, scoring, "", &kept, &mut keep),
             value: self.settled(value, scoring, "", &kept, &mut keep),
             loyalty: self.settled(members, loyalty, "", &kept, &mut keep),
@@ -239,6 +246,30 @@ impl<'a> About<'a> {
         });
         proto::CaseSection { status: Some(status), cases: cases.collect(), truncated }
     }
+
+    async fn promises(&self) -> proto::CommitmentSection {
+        let asked = self.asked("interactions");
+        let read = async {
+            let filter = commitment_filter(OPEN)?;
+            let list = CommitmentList {
+                party: self.party,
+                case: None,
+                filter: &filter,
+                descending: false,
+                after: None,
+                limit: PROMISES + 1,
+            };
+            list_commitments(&self.cx.store, self.call.tenant(), &list).await
+        };
+        let (status, views) = own(self.read("interactions.commitments.read", read).await, asked);
+        let views = views.unwrap_or_default();
+        let truncated = views.len() > PROMISES;
+        let commitments = views.into_iter().take(PROMISES).map(|view| {
+            let commitment = to_commitment(view, asked.at);
+            proto::Commitment { description: String::new(), ..commitment }
+        });
+        proto::CommitmentSection { status: Some(status), commitments: commitments.collect(), truncated }
+    }
 }
 
 /// The status of a section of our own.
@@ -264,6 +295,7 @@ pub(super) fn aged(mut context: proto::AgentContext, now: Timestamp) -> proto::A
         context.card.as_mut().and_then(|section| section.status.as_mut()),
         context.history.as_mut().and_then(|section| section.status.as_mut()),
         context.cases.as_mut().and_then(|section| section.status.as_mut()),
+        context.promises.as_mut().and_then(|section| section.status.as_mut()),
         context.scores.as_mut().and_then(|section| section.status.as_mut()),
         context.value.as_mut().and_then(|section| section.status.as_mut()),
         context.loyalty.as_mut().and_then(|section| section.status.as_mut()),

@@ -6,8 +6,8 @@ use rapport_types::reason;
 use rapport_types::time::Timestamp;
 
 use super::convert::{amount, channel, optional, provenance, too_many, topics, valence};
-use crate::commands::Change;
-use crate::domain::{Amendment, Direction, Effort, InteractionName, NewInteraction, Slug};
+use crate::commands::{Change, Reassign};
+use crate::domain::{Amendment, Direction, Effort, InteractionName, MAX_PARTICIPANTS, NewInteraction, PartyName, Slug};
 
 /// The most paths of a mask: more than there are fields.
 const MAX_PATHS: usize = 100;
@@ -81,6 +81,30 @@ pub(super) fn change(
     Some(Change { id: name?.uuid(), etag: etag.to_owned(), reason: reason?, provenance: provenance? })
 }
 
+/// Reads who an interaction is reassigned to, and which participant. What is wrong goes to `fields`, all of it.
+pub(super) fn reassignment(
+    fields: &Collector,
+    request: &proto::ReassignInteractionRequest,
+) -> Option<(Change, Option<usize>, Reassign)> {
+    let name = ("name", Some(request.name.as_str()));
+    let change = change(fields, name, &request.etag, &request.reason, request.provenance.as_ref());
+    let participant = optional(request.participant, |place| {
+        let place = usize::try_from(place).ok().filter(|place| *place < MAX_PARTICIPANTS);
+        let wrong = || FieldError::new(reason::OUT_OF_RANGE, "must be the place of one who took part");
+        fields.check("participant", place.ok_or_else(wrong))
+    });
+    let to = match (request.undo, request.party.as_str()) {
+        (true, "") => Some(Reassign::Undo),
+        (true, _) => {
+            let wrong = FieldError::new(reason::CONFLICTING_FIELDS, "must not be given when it is taken back");
+            fields.check("party", Err(wrong))
+        }
+        (false, "") => fields.check("party", Err(FieldError::required())),
+        (false, party) => fields.check("party", PartyName::parse(party)).map(|name| Reassign::Party(name.uuid())),
+    };
+    Some((change?, participant?, to?))
+}
+
 /// What is read when it is named: the outer `None` is a mistake, the inner one says that nothing changes.
 fn named<T>(named: bool, read: impl FnOnce() -> Option<T>) -> Option<Option<T>> {
     if named { read().map(Some) } else { Some(None) }
@@ -118,7 +142,10 @@ fn known(path: &str) -> Result<&'static str, FieldError> {
         return Err(FieldError::new(reason::OUTPUT_ONLY_FIELD, "is set by the server"));
     }
     if Amendment::IMMUTABLE.contains(&path) {
-        return Err(FieldError::new(reason::IMMUTABLE_FIELD, "never changes: retract the interaction and record anew"));
+        return Err(FieldError::new(
+            reason::IMMUTABLE_FIELD,
+            "never changes by an amendment: reassign the interaction to whom it really was",
+        ));
     }
     let fields = Amendment::FIELDS.join(", ");
     Err(FieldError::new(reason::UNKNOWN_FIELD, format!("names no field that can be amended; there are {fields}")))

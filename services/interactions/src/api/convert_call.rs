@@ -7,8 +7,8 @@ use rapport_types::{Uuid, reason};
 
 use super::convert::{optional, provenance, to_party, to_provenance, topics, valence};
 use crate::domain::{
-    CallName, CaseName, CasePriority, Direction, Disposition, Effort, Ending, Identifier, InteractionName, Medium,
-    NewCase, NewInteraction, Opening, PartyName, Resolution, Slug, Told,
+    CallName, CaseName, CasePriority, Direction, Disposition, Effort, Ending, Handover, Identifier, InteractionName,
+    Medium, NewCase, NewInteraction, Opening, PartyName, Resolution, Slug, Told,
 };
 use crate::store::{CallRow, CallText};
 
@@ -110,10 +110,8 @@ pub(super) fn ending(
     };
     let role_type = fields.check("role_type", Slug::parse_optional(&message.role_type));
     let case = optional(message.open_case.as_ref(), |message| opening(&fields.at("open_case"), message));
-    let disposition = disposition?;
     Some(Ending {
-        disposition,
-        kind: fields.check("disposition", Slug::parse(disposition.kind()))?,
+        disposition: disposition?,
         subject_line: subject_line?,
         wrap_up: wrap_up?,
         valence: valence?,
@@ -124,6 +122,53 @@ pub(super) fn ending(
         role_type: role_type?,
         case: case?,
     })
+}
+
+/// What is told of a call that is handed on.
+pub(super) struct Handed {
+    /// The call, where it is named.
+    pub(super) name: Option<CallName>,
+    /// What the telephony calls it, where that is told in place of its name.
+    pub(super) called: Option<(Pii<String>, Pii<String>)>,
+    /// How it is handed on.
+    pub(super) handover: Handover,
+}
+
+/// Reads how a call is handed on. What is wrong goes to `fields`, all of it.
+pub(super) fn handover(fields: &Collector, message: &proto::TransferCallRequest, now: Timestamp) -> Option<Handed> {
+    let name = match message.name.as_str() {
+        "" => Some(None),
+        name => fields.check("name", CallName::parse(name)).map(Some),
+    };
+    let called = match (message.name.as_str(), message.call_id.as_str()) {
+        ("", "") => fields.check("call_id", Err(FieldError::new(reason::REQUIRED, "must be given when name is not"))),
+        (_, "") => fields.check("leg", Told::leg(&message.leg)).map(|_| None),
+        ("", call_id) => {
+            let call_id = fields.check("call_id", Told::call_id(call_id));
+            let leg = fields.check("leg", Told::leg(&message.leg));
+            call_id.zip(leg).map(Some)
+        }
+        _ => fields.check("call_id", Err(FieldError::new(reason::CONFLICTING_FIELDS, "must not be given beside name"))),
+    };
+    let to_agent = fields.check("to_agent", Handover::to_agent(&message.to_agent));
+    let to_leg = fields.check("to_leg", Told::leg(&message.to_leg));
+    let note = fields.check("note", Handover::note(&message.note));
+    let at = time(fields, "transferred_time", message.transferred_time.as_ref(), now);
+    let handover = Handover { to_agent: to_agent?, to_leg: to_leg?, note: note?, at: at? };
+    Some(Handed { name: name?, called: called?, handover })
+}
+
+/// How a conversation was handed on, for the wire.
+pub(super) fn to_transfers(text: &CallText) -> Vec<proto::CallTransfer> {
+    let transfers = text.transfers.iter().map(|transfer| proto::CallTransfer {
+        from_call: CallName::new(transfer.from()).to_string(),
+        to_call: transfer.to().map(|to| CallName::new(to).to_string()).unwrap_or_default(),
+        from_agent: transfer.from_agent.clone(),
+        to_agent: transfer.to_agent.clone(),
+        note: transfer.note.clone(),
+        transferred_time: Some(wire::to_timestamp(transfer.at())),
+    });
+    transfers.collect()
 }
 
 fn opening(fields: &Collector, message: &proto::CallCase) -> Option<Opening> {
@@ -174,11 +219,11 @@ pub(super) fn to_call(row: &CallRow, text: &CallText, party: Option<Uuid>) -> pr
         country_code: String::new(),
         dialled_number: open(&told.dialled),
         medium: i32::from(told.medium.unwrap_or(Medium::Phone).code()),
-        agent: open(&told.agent),
+        agent: text.agent_of(row.id).to_owned(),
         started_time: row.started_at.map(wire::to_timestamp),
         ended_time: row.ended_at.map(wire::to_timestamp),
         state: state.into(),
-        resolution: Some(to_resolution(&row.resolution, party)),
+        resolution: Some(to_resolution(&row.resolved(), party)),
         disposition: i32::from(row.disposition),
         interaction: row.interaction.map(|id| InteractionName::new(id).to_string()).unwrap_or_default(),
         case: row.case.map(|id| CaseName::new(id).to_string()).unwrap_or_default(),
@@ -189,5 +234,6 @@ pub(super) fn to_call(row: &CallRow, text: &CallText, party: Option<Uuid>) -> pr
             &provenance.actor,
             &provenance.reason,
         ),
+        transfers: to_transfers(text),
     }
 }

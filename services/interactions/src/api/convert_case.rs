@@ -7,6 +7,7 @@ use rapport_types::{Uuid, reason};
 
 use super::convert::{named, provenance, to_identifier, to_party, to_provenance, too_many};
 use crate::domain::{CaseName, CasePriority, InteractionName, MAX_LINKED, NewCase, Slug};
+use crate::events;
 use crate::queries::CaseView;
 
 /// Reads a case that is to be opened. What is wrong goes to `fields`, all of it.
@@ -80,5 +81,9 @@ pub(crate) fn to_case(view: CaseView) -> proto::Case {
         etag: Etag::of(row.case.version).to_string(),
         origin: row.origin.id.to_string(),
         provenance: to_provenance(&row.source_system, &text.source_record_id, &text.actor, &text.reason),
+        assignment: row.assignment.map(|(assignee, at)| proto::CaseAssignment {
+            assignee: Some(events::assignee(&assignee)),
+            assigned_time: time(Some(at)),
+        }),
     }
 }

@@ -3,36 +3,35 @@ use std::time::{Duration, Instant};
 
 use rapport_proto::interactions::v1 as proto;
 use rapport_proto::interactions::v1::desk_service_server::DeskService;
-use rapport_proto::interactions::v1::get_agent_context_request::About as Named;
-use rapport_rpc::{Call, Reply, handle, header, wire, written};
+use rapport_rpc::{Call, Reply, handle, header, reply_stream, wire, written};
 use rapport_server::Context;
 use rapport_store::{Committed, read_error};
 use rapport_types::error::{Collector, Error, FieldError};
-use rapport_types::{Uuid, reason};
-use tonic::metadata::{Ascii, MetadataValue};
+use rapport_types::{Pii, Uuid, reason};
+use tonic::codegen::BoxStream;
 use tonic::{Request, Response};
 
-use super::advice::{next_best_action, warnings};
-use super::context::About;
-use super::convert_call::{ending, identifier, medium, to_call, to_identifier, to_resolution, told};
-use crate::commands::{BeginCall, EndCall};
-use crate::domain::{CallName, Identifier, Match, Medium, PartyName, Resolution, Route, Told};
+use super::convert_call::{Handed, ending, handover, to_call, told};
+use super::desk_context::Wanted;
+use super::watch_context;
+use crate::commands::{BeginCall, EndCall, FollowUp, TransferCall};
+use crate::domain::{Disposition, Medium, Route, Told};
 use crate::options::InteractionOptions;
-use crate::queries::{Asked, Asking, Caller, find_caller, section_status};
-use crate::store::{CallRow, alias_find, call_find};
+use crate::queries::{Asking, Caller, find_caller};
+use crate::store::{CallRow, alias_find, call_find, call_legs};
 use crate::workers::Keeper;
 
 /// What an answer may take when nobody says otherwise, and what may be asked for, in milliseconds.
 const BUDGET: i32 = 300;
 const LEAST_BUDGET: i32 = 10;
-const MOST_BUDGET: i32 = 5_000;
+pub(super) const MOST_BUDGET: i32 = 5_000;
 
 /// `rapport.interactions.v1.DeskService`.
 #[derive(Clone)]
 pub(crate) struct Desk {
-    cx: Context,
-    options: InteractionOptions,
-    keeper: Keeper,
+    pub(super) cx: Context,
+    pub(super) options: InteractionOptions,
+    pub(super) keeper: Keeper,
 }
 
 impl Desk {
@@ -52,7 +51,31 @@ impl DeskService for Desk {
     async fn get_agent_context(&self, request: Request<proto::GetAgentContextRequest>) -> Reply<proto::AgentContext> {
         let started = Instant::now();
         let at_least = request.metadata().get(header::AT_LEAST).cloned();
-        handle(request, |call, request| self.context(call, request, at_least, started)).await
+        handle(request, |call, request| async move {
+            let wanted = Wanted::parse(&request)?;
+            let composed = self.compose(&call, &wanted, at_least, started, wanted.budget).await?;
+            Ok(Response::new(composed.context))
+        })
+        .await
+    }
+
+    type WatchAgentContextStream = BoxStream<proto::WatchAgentContextResponse>;
+
+    async fn watch_agent_context(
+        &self,
+        request: Request<proto::WatchAgentContextRequest>,
+    ) -> Reply<Self::WatchAgentContextStream> {
+        let started = Instant::now();
+        let at_least = request.metadata().get(header::AT_LEAST).cloned();
+        handle(request, |call, request| async move {
+            let changes = watch_context::changes(self, call, request, at_least, started).await?;
+            Ok(Response::new(reply_stream(changes)))
+        })
+        .await
+    }
+
+    async fn transfer_call(&self, request: Request<proto::TransferCallRequest>) -> Reply<proto::Call> {
+        handle(request, |call, request| self.transfer(call, request)).await
     }
 
     async fn end_call(&self, request: Request<proto::EndCallRequest>) -> Reply<proto::Call> {
@@ -61,7 +84,7 @@ impl DeskService for Desk {
 }
 
 /// A budget in milliseconds.
-fn budget(given: i32) -> Result<Duration, FieldError> {
+pub(super) fn budget(given: i32) -> Result<Duration, FieldError> {
     match given {
         0 => Ok(BUDGET),
         given if (LEAST_BUDGET..=MOST_BUDGET).contains(&given) => Ok(given),
@@ -74,17 +97,13 @@ fn budget(given: i32) -> Result<Duration, FieldError> {
 }
 
 /// When to stop waiting for others: a tenth of the budget stays for the answer itself.
-fn until(started: Instant, budget: Duration) -> Instant {
+pub(super) fn until(started: Instant, budget: Duration) -> Instant {
     started + budget - (budget / 10).min(Duration::from_millis(50))
 }
 
-/// Who a context is about, and how that was found.
-struct Target {
-    call: Option<CallRow>,
-    party: Option<Uuid>,
-    resolution: Option<Resolution>,
-    identifier: Option<Identifier>,
-    named: HashMap<Uuid, (String, Vec<String>)>,
+/// The cases that were opened with a conversation, which go where it goes.
+pub(super) fn opened(legs: &[CallRow]) -> Vec<Uuid> {
+    legs.iter().filter(|row| !row.linked).filter_map(|row| row.case).collect()
 }
 
 impl Desk {
@@ -105,12 +124,13 @@ impl Desk {
             return Err(Error::bug("a request was refused without a reason"));
         };
         let scope = call.scope(call.method, &request.request_id, &request)?;
-        let id = store.blind(call.tenant(), "call", &told.key());
+        let (id, talk) = self.ids(&call, &told);
         let until = until(started, budget);
-        let caller = match self.row(&call, id).await? {
+        let legs = self.legs(&call, talk).await?;
+        let caller = match legs.iter().find(|row| row.id == id && row.begun) {
             // Told before: nobody is asked again.
-            Some(row) if row.begun => Caller::unasked(row.resolution),
-            _ => {
+            Some(row) => Caller::unasked(row.resolution.clone()),
+            None => {
                 let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
                 let asking = Asking::new(&self.cx, call.tenant(), left, call.traceparent.as_deref());
                 let country = message.country_code.to_ascii_uppercase();
@@ -119,8 +139,8 @@ impl Desk {
         };
         let Caller { resolution, identifier, named, own } = caller;
         told.identifier = identifier.or(told.identifier);
-        let route = self.route(&call, id, &told, resolution.party.filter(|_| !own));
-        let command = BeginCall { id, told, resolution, route };
+        let route = self.route(&call, talk, &told, resolution.party.filter(|_| !own));
+        let command = BeginCall { id, talk, told, resolution, route, cases: opened(&legs) };
         let committed = store.submit(scope, command).await?;
         self.answer(&call, committed, &named).await
     }
@@ -139,36 +159,85 @@ impl Desk {
             return Err(Error::bug("a request was refused without a reason"));
         };
         let scope = call.scope(call.method, &request.request_id, &request)?;
-        let id = store.blind(call.tenant(), "call", &told.key());
-        let route = self.route(&call, id, &told, None);
-        let (interaction, case) = (store.world().next_id(), store.world().next_id());
-        let command = EndCall { id, told, ending, route, interaction, case };
+        let (id, talk) = self.ids(&call, &told);
+        let route = self.route(&call, talk, &told, None);
+        let missed = ending.disposition == Disposition::Missed && ending.case.is_none();
+        let kind = self.options.missed_call_case().filter(|_| missed);
+        let follow_up = kind.map(|kind| FollowUp { id: store.blind(call.tenant(), "missed", &talk.to_string()), kind });
+        let case = store.blind(call.tenant(), "call_case", &id.to_string());
+        let cases = opened(&self.legs(&call, talk).await?);
+        let command = EndCall { id, talk, told, ending, route, case, follow_up, cases };
         let committed = store.submit(scope, command).await?;
         self.answer(&call, committed, &HashMap::new()).await
     }
 
+    async fn transfer(&self, call: Call, request: proto::TransferCallRequest) -> Result<Response<proto::Call>, Error> {
+        let store = &self.cx.store;
+        let fields = Collector::new();
+        fields.check("request_id", wire::request_id(&request.request_id));
+        let read = handover(&fields, &request, store.world().now());
+        fields.finish()?;
+        let Handed { name, called, handover } =
+            read.ok_or_else(|| Error::bug("a request was refused without a reason"))?;
+        let (call_id, leg) = match (called, name) {
+            (Some(called), _) => called,
+            (None, Some(name)) => {
+                let row = self.row(&call, name.uuid()).await?.ok_or_else(|| Error::not_found(name))?;
+                let text = row.open(store).await?;
+                if text.call_id.is_empty() {
+                    return Err(crate::error::erased());
+                }
+                (Pii::new(text.call_id), Pii::new(text.leg))
+            }
+            (None, None) => return Err(Error::bug("a request was refused without a reason")),
+        };
+        if !handover.to_leg.expose().is_empty() && handover.to_leg == leg {
+            return Err(Error::field("to_leg", reason::DUPLICATE, "is the leg that is handed on"));
+        }
+        let scope = call.scope(call.method, &request.request_id, &request)?;
+        let new = Some(&handover.to_leg).filter(|leg| !leg.expose().is_empty());
+        let new = new.map(|leg| self.ids(&call, &Told::bare(call_id.clone(), leg.clone())).0);
+        let (id, talk) = self.ids(&call, &Told::bare(call_id.clone(), leg.clone()));
+        let command = TransferCall { id, call_id, leg, to: new, talk, handover };
+        let committed = store.submit(scope, command).await?;
+        self.answer(&call, committed, &HashMap::new()).await
+    }
+
+    /// The ids of a call and of its conversation, which is that of the interaction that all its legs become.
+    fn ids(&self, call: &Call, told: &Told) -> (Uuid, Uuid) {
+        let store = &self.cx.store;
+        let tenant = call.tenant();
+        (store.blind(tenant, "call", &told.key()), store.blind(tenant, "conversation", told.talk_key()))
+    }
+
+    async fn legs(&self, call: &Call, talk: Uuid) -> Result<Vec<CallRow>, Error> {
+        let talks = std::iter::once((call.tenant().clone(), talk)).collect();
+        call_legs(self.cx.store.reader(), &talks).await.map_err(read_error)
+    }
+
     /// How the origin of a call is found: by the identifier; by the party that was found, where the own index knows
-    /// nothing of the identifier yet; by the call itself where nothing else is known.
-    fn route(&self, call: &Call, id: Uuid, told: &Told, party: Option<Uuid>) -> Route {
+    /// nothing of the identifier yet; by the conversation itself where nothing else is known.
+    fn route(&self, call: &Call, talk: Uuid, told: &Told, party: Option<Uuid>) -> Route {
         match (&told.identifier, party) {
             (Some(identifier), None) => {
                 Route::Identifier(self.cx.store.blind(call.tenant(), "identifier", &identifier.comparable()))
             }
             (_, Some(party)) => Route::Party(party),
-            (None, None) => Route::Withheld(id),
+            (None, None) => Route::Withheld(talk),
         }
     }
 
-    async fn row(&self, call: &Call, id: Uuid) -> Result<Option<CallRow>, Error> {
+    pub(super) async fn row(&self, call: &Call, id: Uuid) -> Result<Option<CallRow>, Error> {
         let names = std::iter::once((call.tenant().clone(), id)).collect();
         Ok(call_find(self.cx.store.reader(), &names).await.map_err(read_error)?.into_values().next())
     }
 
     /// To whom a call belongs now: an identifier may have been claimed since.
-    async fn owner(&self, row: &CallRow) -> Result<Option<Uuid>, Error> {
-        let origins = std::iter::once(row.origin.id).collect();
+    pub(super) async fn owner(&self, row: &CallRow) -> Result<Option<Uuid>, Error> {
+        let origin = row.whose();
+        let origins = std::iter::once(origin.id).collect();
         let owners = alias_find(self.cx.store.reader(), &row.tenant, &origins).await.map_err(read_error)?;
-        Ok(owners.get(&row.origin.id).copied().or(row.origin.party))
+        Ok(owners.get(&origin.id).copied().or(origin.party))
     }
 
     async fn answer(
@@ -186,144 +255,6 @@ impl Desk {
             about.introduce(resolution, named).await;
         }
         Ok(written(store.service(), Committed { reply: message, position, replayed }, |message| message))
-    }
-
-    fn about<'a>(&'a self, call: &'a Call, party: Option<Uuid>, medium: Medium, until: Instant) -> About<'a> {
-        let purposes = &self.options.consent_purposes;
-        About { cx: &self.cx, call, at_least: None, party, medium, purposes, until }
-    }
-
-    async fn context(
-        &self,
-        call: Call,
-        request: proto::GetAgentContextRequest,
-        at_least: Option<MetadataValue<Ascii>>,
-        started: Instant,
-    ) -> Result<Response<proto::AgentContext>, Error> {
-        let fields = Collector::new();
-        let named = fields.required("about", request.about.as_ref());
-        let country = fields.check("country_code", Told::country(&request.country_code));
-        let (mut call_name, mut party, mut by) = (None, None, None);
-        match named {
-            Some(Named::Call(name)) => call_name = fields.check("call", CallName::parse(name)),
-            Some(Named::Party(name)) => party = fields.check("party", PartyName::parse(name)),
-            Some(Named::Identifier(message)) => {
-                by = identifier(&fields.at("identifier"), Some(message), country.as_deref().unwrap_or_default());
-            }
-            None => {}
-        }
-        let wanted = medium(&fields, request.medium);
-        let budget = fields.check("budget_ms", budget(request.budget_ms));
-        fields.finish()?;
-        let (Some(country), Some(wanted), Some(budget)) = (country, wanted, budget) else {
-            return Err(Error::bug("a request was refused without a reason"));
-        };
-        let until = until(started, budget);
-        let target = match (call_name, party) {
-            (Some(name), _) => self.by_call(&call, name, &country, until).await?,
-            (_, Some(party)) => Target {
-                call: None,
-                party: Some(party.uuid()),
-                resolution: None,
-                identifier: None,
-                named: HashMap::new(),
-            },
-            _ => self.by_identifier(&call, by.flatten().as_ref(), &country, until).await?,
-        };
-        let told = target.call.as_ref().and_then(|row| Medium::from_code(i64::from(row.medium)));
-        let medium = wanted.or(told).unwrap_or(Medium::Phone);
-        let mut about = self.about(&call, target.party, medium, until);
-        about.at_least = at_least;
-        let mut sections = about.sections().await;
-        let nothing = sections.history.interactions.is_empty() && sections.cases.cases.is_empty();
-        if let (Some(party), true, true) = (party, sections.no_such_party, nothing) {
-            return Err(Error::not_found(party));
-        }
-        self.keeper.keep(std::mem::take(&mut sections.keep));
-
-        let now = self.cx.world.now();
-        let caller = self.caller(&about, &target).await;
-        let resolution = target.resolution.as_ref();
-        let context = proto::AgentContext {
-            call: target.call.as_ref().map(|row| row.name().to_string()).unwrap_or_default(),
-            party: super::convert::to_party(target.party),
-            as_of_time: Some(wire::to_timestamp(now)),
-            spent_ms: i32::try_from(started.elapsed().as_millis()).unwrap_or(i32::MAX),
-            medium: i32::from(medium.code()),
-            warnings: warnings(&sections, resolution),
-            next_best_action: next_best_action(&sections, target.party.is_some(), resolution, now),
-            caller: Some(caller),
-            card: Some(sections.card),
-            history: Some(sections.history),
-            cases: Some(sections.cases),
-            scores: Some(sections.scores),
-            value: Some(sections.value),
-            loyalty: Some(sections.loyalty),
-            consents: Some(sections.consents),
-            network: Some(sections.network),
-        };
-        Ok(Response::new(super::context::aged(context, now)))
-    }
-
-    /// A call that was told. Whoever was not found when it began is looked for again.
-    async fn by_call(&self, call: &Call, name: CallName, country: &str, until: Instant) -> Result<Target, Error> {
-        let row = self.row(call, name.uuid()).await?.ok_or_else(|| Error::not_found(name))?;
-        let identifier = row.told(row.open(&self.cx.store).await?).identifier;
-        if let Some(party) = self.owner(&row).await?.or(row.resolution.party) {
-            let resolution = match row.resolution.party {
-                Some(_) => row.resolution.clone(),
-                None => Resolution::claimed(party),
-            };
-            let named = HashMap::new();
-            return Ok(Target { party: Some(party), resolution: Some(resolution), identifier, named, call: Some(row) });
-        }
-        let again = self.by_identifier(call, identifier.as_ref(), country, until).await?;
-        let known = again.resolution.as_ref().is_some_and(|found| found.matched() != Match::Pending);
-        let resolution = if known { again.resolution } else { Some(row.resolution.clone()) };
-        Ok(Target { call: Some(row), resolution, ..again })
-    }
-
-    async fn by_identifier(
-        &self,
-        call: &Call,
-        identifier: Option<&Identifier>,
-        country: &str,
-        until: Instant,
-    ) -> Result<Target, Error> {
-        // Half of the time: what is known of the party has to be asked for after that.
-        let now = Instant::now();
-        let half = now + until.saturating_duration_since(now) / 2;
-        let left = half.saturating_duration_since(now).max(Duration::from_millis(1));
-        let asking = Asking::new(&self.cx, call.tenant(), left, call.traceparent.as_deref());
-        let caller = find_caller(&self.cx.store, &asking, call.tenant(), identifier, country, half).await?;
-        Ok(Target {
-            call: None,
-            party: caller.resolution.party,
-            resolution: Some(caller.resolution),
-            identifier: caller.identifier,
-            named: caller.named,
-        })
-    }
-
-    async fn caller(&self, about: &About<'_>, target: &Target) -> proto::CallerSection {
-        use proto::SectionState::{Fresh, Missing, Pending};
-        let Some(resolution) = &target.resolution else {
-            let status =
-                section_status("interactions", Missing, "a party was asked for, not a caller".to_owned(), None);
-            return proto::CallerSection { status: Some(status), ..proto::CallerSection::default() };
-        };
-        let asked: Asked = about.asked("stakeholders");
-        let status = match resolution.matched() {
-            Match::Pending => section_status("stakeholders", Pending, resolution.reason.clone(), None),
-            _ => section_status("stakeholders", Fresh, String::new(), Some(asked)),
-        };
-        let mut message = to_resolution(resolution, target.party);
-        about.introduce(&mut message, &target.named).await;
-        proto::CallerSection {
-            status: Some(status),
-            resolution: Some(message),
-            identifier: target.identifier.as_ref().map(to_identifier),
-        }
     }
 }
 

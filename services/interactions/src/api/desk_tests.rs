@@ -108,7 +108,7 @@ each_store! {
         let resolution = begun.resolution.as_ref().unwrap();
         assert_eq!((resolution.r#match(), resolution.party.as_str()), (proto::CallMatch::Pending, ""));
         assert_eq!(begin(&desk, "acme", call("17.1", "+351 999 999 999")).await, begun);
-        // Another leg, and another tenant's call of the same name, are other calls.
+        // Another leg of the conversation, and another tenant's call of the same name, are other calls.
         let leg = begin(&desk, "acme", proto::Call { leg: "2".to_owned(), ..call("17.1", "+351912345678") }).await;
         let foreign = begin(&desk, "other", call("17.1", "+351912345678")).await;
         assert!(leg.name != begun.name && foreign.name != begun.name && foreign.name != leg.name);
@@ -159,7 +159,11 @@ each_store! {
         assert_eq!(cases(&cx).await.len(), 2);
         let of = |name: &str| recorded.iter().find(|one| one.name == name).unwrap().participants[0].clone();
         assert_eq!(of(&numbered.interaction).identifier_used.unwrap().value, "+351912345678");
-        assert_eq!(of(&bare.interaction).identifier_used.unwrap().scheme, "call");
+        // Its beginning says who it was: the one record is under the number from then on.
+        assert_eq!(of(&bare.interaction).identifier_used.unwrap().value, "+351912345678");
+        assert_eq!(of(&bare.interaction).origin, of(&numbered.interaction).origin);
+        let versions = recorded.iter().map(|one| (one.name == bare.interaction, one.version)).collect::<Vec<_>>();
+        assert!(versions.contains(&(true, 2)) && versions.contains(&(false, 1)), "{versions:?}");
         cx.store.close().await;
     }
 
@@ -244,7 +248,7 @@ each_store! {
         let opened = published::<proto::CaseOpened>(&cx).await;
         assert_eq!((opened.len(), opened[0].party.as_str()), (1, party(1).as_str()));
         assert_eq!(opened[0].origin, recorded[0].participants[0].origin);
-        assert_eq!(timeline(&cx, 1).await, [ended.interaction.clone()]);
+        assert_eq!(timeline(&cx, 1).await, std::slice::from_ref(&ended.interaction));
         let participant = interactions(&cx).await.remove(0).participants.remove(0);
         assert_eq!(participant.attribution(), proto::Attribution::Resolved);
         cx.store.close().await;
@@ -271,7 +275,8 @@ each_store! {
         assert_eq!((resolution.r#match(), resolution.party.as_str()), (proto::CallMatch::Unknown, ""));
         let recorded = published::<proto::InteractionRecorded>(&cx).await;
         let last = &recorded.last().unwrap().participants[0];
-        assert_eq!((last.party.as_str(), format!("calls/{}", last.origin)), ("", ended.name));
+        // It is known by its conversation alone, whose id is that of its interaction.
+        assert_eq!((last.party.as_str(), format!("interactions/{}", last.origin)), ("", ended.interaction));
         cx.store.close().await;
     }
 

@@ -5,7 +5,7 @@ use rapport_proto::interactions::v1::record_result::Result as Outcome;
 use rapport_proto::stakeholders::v1::GetPartyRequest;
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
 use rapport_rpc::{Call, Reply, error_of, handle, reply_stream, wire, written};
-use rapport_store::{Binding, Committed};
+use rapport_store::{Binding, Committed, read_error};
 use rapport_types::error::{Collector, Error, Kind};
 use rapport_types::page::PageSize;
 use rapport_types::time::Timestamp;
@@ -14,18 +14,19 @@ use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Streaming};
 
 use super::convert::{to_interaction, to_recorded};
-use super::convert_amendment::{amendment, change};
+use super::convert_amendment::{amendment, change, reassignment};
+use super::desk_service::opened;
 use super::item_error::item_error;
 use super::paging::{Place, ascending, cut};
 use super::recording::{ready, to_receipt};
 use super::{stream, watch};
-use crate::commands::{AmendInteraction, Made, RetractInteraction};
+use crate::commands::{AmendInteraction, Made, ReassignInteraction, RetractInteraction};
 use crate::domain::{InteractionName, PartyName};
 use crate::options::InteractionOptions;
 use crate::queries::{
     InteractionList, InteractionView, Timeline, get_interaction, get_timeline, get_version, list_interactions,
 };
-use crate::store::{interaction_filter, timeline_filter};
+use crate::store::{call_legs, interaction_filter, timeline_filter};
 use rapport_server::Context;
 
 /// The most items of a batch.
@@ -81,6 +82,13 @@ impl InteractionService for Interactions {
         request: Request<proto::RetractInteractionRequest>,
     ) -> Reply<proto::Interaction> {
         handle(request, |call, request| self.retract(call, request)).await
+    }
+
+    async fn reassign_interaction(
+        &self,
+        request: Request<proto::ReassignInteractionRequest>,
+    ) -> Reply<proto::Interaction> {
+        handle(request, |call, request| self.reassign(call, request)).await
     }
 
     async fn get_interaction(&self, request: Request<proto::GetInteractionRequest>) -> Reply<proto::Interaction> {
@@ -214,6 +222,25 @@ impl Interactions {
         let change = read.ok_or_else(|| Error::bug("a request was refused without a reason"))?;
         let scope = call.scope(call.method, &request.request_id, &request)?;
         let committed = store.submit(scope, RetractInteraction { change }).await?;
+        self.version(&call, committed).await
+    }
+
+    async fn reassign(
+        &self,
+        call: Call,
+        request: proto::ReassignInteractionRequest,
+    ) -> Result<Response<proto::Interaction>, Error> {
+        let store = &self.cx.store;
+        let fields = Collector::new();
+        fields.check("request_id", wire::request_id(&request.request_id));
+        let read = reassignment(&fields, &request);
+        fields.finish()?;
+        let (change, participant, to) = read.ok_or_else(|| Error::bug("a request was refused without a reason"))?;
+        let scope = call.scope(call.method, &request.request_id, &request)?;
+        let talks = std::iter::once((call.tenant().clone(), change.id)).collect();
+        let cases = opened(&call_legs(store.reader(), &talks).await.map_err(read_error)?);
+        let command = ReassignInteraction { change, participant, to, cases };
+        let committed = store.submit(scope, command).await?;
         self.version(&call, committed).await
     }
 

@@ -2,12 +2,22 @@
 
 mod advice;
 mod case_service;
+mod commitment_service;
+#[cfg(test)]
+mod commitment_tests;
 mod context;
+mod context_change;
+#[cfg(test)]
+mod conversation_order_tests;
+#[cfg(test)]
+mod conversation_tests;
 mod convert;
 mod convert_amendment;
 mod convert_call;
 mod convert_case;
+mod convert_commitment;
 mod convert_survey;
+mod desk_context;
 mod desk_service;
 #[cfg(test)]
 mod desk_tests;
@@ -15,6 +25,8 @@ mod interaction_service;
 mod item_error;
 mod network;
 mod paging;
+#[cfg(test)]
+mod reassign_tests;
 mod recording;
 mod stream;
 mod survey_service;
@@ -25,8 +37,12 @@ mod tests;
 #[cfg(test)]
 mod version_tests;
 mod watch;
+mod watch_context;
+#[cfg(test)]
+mod watch_context_tests;
 
 pub(crate) use case_service::Cases;
+pub(crate) use commitment_service::Commitments;
 pub(crate) use desk_service::Desk;
 pub(crate) use interaction_service::Interactions;
 pub(crate) use recording::index;

@@ -175,9 +175,12 @@ impl Watcher {
             return Ok(wanted.map(|name| Shown::Version(name.uuid(), recorded.version, Change::Recorded)));
         }
         if let Some(amended) = event.decode::<proto::InteractionAmended>() {
-            let after = amended?.after.unwrap_or_default();
+            let proto::InteractionAmended { after, replaced, .. } = amended?;
+            let after = after.unwrap_or_default();
             let name = InteractionName::parse(&after.interaction).ok();
-            let wanted = name.filter(|_| self.wanted.recorded(&after));
+            // Whoever watches a party learns too that something is no longer theirs.
+            let left = || proto::InteractionRecorded { participants: replaced, ..after.clone() };
+            let wanted = name.filter(|_| self.wanted.recorded(&after) || self.wanted.recorded(&left()));
             return Ok(wanted.map(|name| Shown::Version(name.uuid(), after.version, Change::Amended)));
         }
         if let Some(retracted) = event.decode::<proto::InteractionRetracted>() {

@@ -61,7 +61,7 @@ impl Command for AmendInteraction {
 }
 
 /// Puts what changes into a row; its texts are put there sealed.
-fn put(amendment: &Amendment, row: &mut InteractionRow) {
+pub(super) fn put(amendment: &Amendment, row: &mut InteractionRow) {
     if let Some(kind) = &amendment.kind {
         row.kind = kind.to_string();
     }

@@ -1,236 +1,277 @@
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use rapport_store::{Command, Item, LockKey, Outbox, StoreError, SubjectKeys, Tx};
+use rapport_store::{Command, Item, LockKey, Outbox, StoreError, Tx};
 use rapport_types::error::Error;
+use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
-use super::Recorded;
-use super::begin_call::{call_lock, refuge, with_refuge};
-use crate::domain::{Case, CaseName, Ending, Held, InteractionName, Match, NewCase, Origin, Resolution, Route, Told};
-use crate::events;
-use crate::store::{
-    CallRow, CaseRow, alias_find, call_find, call_put, case_insert, identifier_find, interaction_insert, sealing,
+use super::settle::{Whose, outcome, row_of, share, told_change};
+use super::talks::{Key, Leg, Talks, Wanted, lost, place, talk_locks};
+use crate::domain::{
+    Case, CaseName, CasePriority, Direction, Disposition, Ending, InteractionName, Match, NewCase, Outcome, Provenance,
+    Resolution, Route, Slug, Told,
 };
+use crate::events;
+use crate::store::{CallRow, CaseRow, InteractionRow, Said, sealing};
 
-/// Ends a call: the interaction that it becomes, the case that is opened with it and the call's own end are written
-/// together or not at all. A call that has ended stays as it is.
+/// What a case says that follows up a call that nobody took: nothing about anybody.
+const MISSED: &str = "missed call";
+
+/// Ends a call: the interaction that its conversation becomes, the case that is opened with it and the call's own end are
+/// written together or not at all. A call that has ended stays as it is.
 pub(crate) struct EndCall {
     /// The call's id: the same for the same call, however often it is told.
     pub(crate) id: Uuid,
+    /// The conversation that it is a leg of, and its interaction.
+    pub(crate) talk: Uuid,
     /// What is told of the call; it counts where its beginning did not say it.
     pub(crate) told: Told,
     /// How it ended.
     pub(crate) ending: Ending,
     /// How the origin is found where no beginning told who it was.
     pub(crate) route: Route,
-    /// The id of the interaction, given by the server.
-    pub(crate) interaction: Uuid,
-    /// The id of the case, given by the server.
+    /// The id of the case that is asked for.
     pub(crate) case: Uuid,
+    /// How it is followed up if nobody took it; none when it is not.
+    pub(crate) follow_up: Option<FollowUp>,
+    /// The cases that were opened with the conversation.
+    pub(crate) cases: Vec<Uuid>,
 }
 
-/// What a group of ends needs and leaves.
-pub(crate) struct State {
-    calls: HashMap<(TenantId, Uuid), CallRow>,
-    held: HashMap<(TenantId, Uuid), Held>,
-    keys: SubjectKeys,
-    changed: HashSet<(TenantId, Uuid)>,
-    recorded: Vec<Recorded>,
-    /// The cases that are opened, each with who opened it.
-    cases: Vec<(CaseRow, String)>,
+/// A case that follows up what nobody took.
+#[derive(Clone, Debug)]
+pub(crate) struct FollowUp {
+    /// Its id: one for a conversation.
+    pub(crate) id: Uuid,
+    /// Its type.
+    pub(crate) kind: Slug,
 }
 
 #[async_trait]
 impl Command for EndCall {
-    type State = State;
+    type State = Talks;
     type Reply = CallRow;
 
     fn locks(&self, tenant: &TenantId) -> Vec<LockKey> {
-        vec![call_lock(tenant, self.id)]
+        talk_locks(tenant, self.talk, &self.cases)
     }
 
-    async fn load(tx: &Tx, items: &[Item<Self>]) -> Result<State, StoreError> {
-        let names = items.iter().map(|item| (item.scope.tenant.clone(), item.command.id)).collect();
-        let indexes: HashSet<(TenantId, Uuid)> =
-            items.iter().filter_map(|item| Some((item.scope.tenant.clone(), item.command.route.index()?))).collect();
-        let mut calls = call_find(tx.db(), &names).await?;
-        attribute(tx, &mut calls).await?;
-        let held = identifier_find(tx.db(), &indexes).await?;
-        let mut subjects = Vec::new();
-        let mut found = Vec::with_capacity(items.len());
-        for item in items {
-            let tenant = &item.scope.tenant;
-            let before = calls.get(&(tenant.clone(), item.command.id));
-            subjects.extend(before.map(|row| sealing::subject(tenant, row.subject)));
-            let origin = whose(item, before, &held).0.id;
-            found.push((sealing::subject(tenant, origin), sealing::subject(tenant, item.command.id)));
-        }
-        let keys = with_refuge(tx, &mut subjects, found).await?;
-        let changed = HashSet::new();
-        Ok(State { calls, held, keys, changed, recorded: Vec::new(), cases: Vec::new() })
+    async fn load(tx: &Tx, items: &[Item<Self>]) -> Result<Talks, StoreError> {
+        let wanted: Vec<Wanted<'_>> = items
+            .iter()
+            .map(|Item { scope, command, .. }| Wanted {
+                tenant: &scope.tenant,
+                talk: command.talk,
+                call: Some(command.id),
+                route: Some(command.route),
+                party: command.ending.party,
+                follow_up: command.follow_up.as_ref().map(|follow_up| &follow_up.kind),
+            })
+            .collect();
+        Talks::load(tx, &wanted).await
     }
 
-    fn decide(item: &Item<Self>, state: &mut State, out: &mut Outbox) -> Result<CallRow, Error> {
-        let EndCall { id, told, ending, interaction, .. } = &item.command;
+    fn decide(item: &Item<Self>, state: &mut Talks, out: &mut Outbox) -> Result<CallRow, Error> {
+        let EndCall { id, talk, ending, .. } = &item.command;
         let tenant = &item.scope.tenant;
-        let key = (tenant.clone(), *id);
-        let before = state.calls.get(&key);
-        if let Some(row) = before.filter(|row| row.ended()) {
-            return Ok(row.clone());
+        if let Some(row) = state.stray(tenant, *id) {
+            return Ok(row);
         }
-        let (origin, named) = whose(item, before, &state.held);
-        let origin = refuge(tenant, *id, origin, &state.keys);
-        let named = named && origin.party.is_some();
-        let told = told_of(before, told, &state.keys)?;
-        let mut row = ended(item, before, &told, origin, named);
-        let ended_at = ending.ended_at.unwrap_or(item.now);
-        // An end that nobody timed is not before a beginning that was.
-        let ended_at = told.started_at.map_or(ended_at, |started| ended_at.max(started));
-        row.ended_at = Some(ended_at);
-        row.tell(&told, origin.id, &state.keys)?;
+        let key = (tenant.clone(), *talk);
+        let mut legs = state.legs(&key);
+        let at = place(&mut legs, &key, *id, item.now);
+        let before = outcome(&legs, None);
+        let leg = legs.get_mut(at).ok_or_else(lost)?;
+        if leg.row.ended() {
+            return Ok(leg.row.clone());
+        }
+        let told = end(item, state, &key, leg);
+        let whose = share(state, &key, &mut legs)?;
+        let after = outcome(&legs, None).ok_or_else(lost)?;
+        let followed = opened(item, state, &key, &mut legs, at, &told, &whose)?;
 
-        let party = origin.party.filter(|_| named);
-        let new = ending.interaction(&told, party, item.now);
-        out.event(
-            tenant,
-            InteractionName::new(*interaction),
-            1,
-            new.occurred_at,
-            &events::interaction_recorded(*interaction, &new, &[origin], item.now),
-        );
-        if let Some(case) = ending.case(&told, party, *interaction, ended_at) {
-            row.case = Some(item.command.case);
-            let opened = opened(item, &case, origin, &state.keys)?;
-            out.event(
-                tenant,
-                CaseName::new(opened.id),
-                opened.case.version,
-                opened.case.opened_at,
-                &events::case_opened(opened.id, &case, &opened.case, origin, item.now),
-            );
-            state.cases.push((opened, item.scope.principal.clone()));
+        match before.filter(|_| state.revision.rows.contains_key(&key)) {
+            Some(before) => {
+                let change = told_change(*talk, "another-leg");
+                let more = Some((&after, &before, ending.wrap_up.as_str()));
+                let settled = state.settle(&key, &legs, &whose, more, &change, item.now)?;
+                state.settled(&key, settled, item.now, out)?;
+            }
+            // The one record may be there already, where the texts of the leg that made it were erased since.
+            None if state.revision.rows.contains_key(&key) => {}
+            None => record(item, state, &key, &told, &whose, &after, out)?,
         }
-        state.recorded.push(Recorded {
-            tenant: tenant.clone(),
-            id: *interaction,
-            interaction: Arc::new(new),
-            origins: vec![origin],
-            recorded_at: item.now,
-        });
-        state.changed.insert(key.clone());
-        state.calls.insert(key, row.clone());
+        followed.put(item, state, out);
+        let row = row_of(&legs, *id)?;
+        state.put(&key, legs);
         Ok(row)
     }
 
-    async fn apply(tx: &Tx, state: State) -> Result<(), StoreError> {
-        let changed = state.calls.values().filter(|row| state.changed.contains(&(row.tenant.clone(), row.id)));
-        call_put(tx, changed).await?;
-        interaction_insert(tx, &state.recorded, &state.keys).await?;
-        case_insert(tx, &state.cases).await
+    async fn apply(tx: &Tx, state: Talks) -> Result<(), StoreError> {
+        Talks::apply(tx, state).await
     }
 }
 
-/// Fills in to whom calls that go on belong now: an identifier may have been claimed since its call began.
-async fn attribute(tx: &Tx, calls: &mut HashMap<(TenantId, Uuid), CallRow>) -> Result<(), StoreError> {
-    let mut origins: HashMap<TenantId, HashSet<Uuid>> = HashMap::new();
-    for row in calls.values().filter(|row| !row.ended() && row.origin.party.is_none()) {
-        origins.entry(row.tenant.clone()).or_default().insert(row.origin.id);
+/// Ends a leg, and gives all that was told of it: the beginning first.
+fn end(item: &Item<EndCall>, state: &Talks, key: &Key, leg: &mut Leg) -> Told {
+    let EndCall { told, ending, route, talk, .. } = &item.command;
+    let known = leg.row.told_of(leg.text.as_ref());
+    let told = match known {
+        Some(known) if leg.row.begun => known.or(told),
+        Some(known) => told.clone().or(&known),
+        None => told.clone(),
+    };
+    let ended_at = ending.ended_at.unwrap_or(item.now);
+    // An end that nobody timed is not before a beginning that was.
+    let ended_at = told.started_at.map_or(ended_at, |started| ended_at.max(started));
+    let mut text = leg.text.take().unwrap_or_default();
+    text.subject_line.clone_from(&ending.subject_line);
+    text.wrap_up.clone_from(&ending.wrap_up);
+    let text = leg.row.tell(&told, &text);
+    leg.write(text);
+    let row = &mut leg.row;
+    row.ended_at = Some(ended_at);
+    row.disposition = ending.disposition.code();
+    row.interaction = Some(*talk);
+    row.said = ending.party;
+    row.said_at_end = Said {
+        valence: ending.valence.map(|one| (one.value, one.method.code(), one.confidence)),
+        effort: ending.effort.map(|effort| effort.get()),
+        topics: ending.topics.iter().map(ToString::to_string).collect(),
+        role_type: ending.role_type.as_ref().map(ToString::to_string).unwrap_or_default(),
+    };
+    // An identifier that the end tells counts where the beginning told none.
+    if !leg.identified() && item.command.told.identifier.is_some() {
+        let unknown = Resolution::new(Match::Unknown, "nobody is known by this identifier", Vec::new());
+        let (origin, named, resolution) = state.found(key, *route, &unknown);
+        leg.identify((origin, named, resolution));
     }
-    for (tenant, origins) in origins {
-        let owners = alias_find(tx.db(), &tenant, &origins).await?;
-        for row in calls.values_mut().filter(|row| row.tenant == tenant && !row.ended()) {
-            row.origin.party = row.origin.party.or_else(|| owners.get(&row.origin.id).copied());
-        }
-    }
+    told
+}
+
+/// The first leg that ends records the conversation.
+fn record(
+    item: &Item<EndCall>,
+    state: &mut Talks,
+    key: &Key,
+    told: &Told,
+    whose: &Whose,
+    outcome: &Outcome,
+    out: &mut Outbox,
+) -> Result<(), Error> {
+    let (tenant, id) = key;
+    let new = outcome.interaction(whose.named(told));
+    let origins = [whose.origin];
+    let row = InteractionRow::first(tenant, *id, &new, &origins, item.now, &state.revision.keys)?;
+    let event = events::interaction_recorded(*id, &new, &origins, item.now);
+    out.event(tenant, InteractionName::new(*id), 1, new.occurred_at, &event);
+    state.recorded.push((tenant.clone(), row.clone()));
+    state.revision.rows.insert(key.clone(), row);
     Ok(())
 }
 
-/// Under which origin the call is recorded, and whether that names the party: whom the agent found, else whom the
-/// beginning found, else whose the identifier is that the end tells; with no identifier at all the call stands for
-/// itself.
-fn whose(item: &Item<EndCall>, before: Option<&CallRow>, held: &HashMap<(TenantId, Uuid), Held>) -> (Origin, bool) {
-    if let Some(party) = item.command.ending.party {
-        return (Origin { id: party, party: Some(party) }, true);
-    }
-    match before {
-        Some(row) if !withheld(row) => (row.origin, row.named),
-        _ => {
-            let route = item.command.route;
-            let known = route.index().and_then(|index| held.get(&(item.scope.tenant.clone(), index)).copied());
-            (route.resolve(known), matches!(route, Route::Party(_)))
+/// The case that comes of the end of a leg.
+#[derive(Default)]
+struct Followed {
+    /// One that is opened.
+    opened: Option<(NewCase, CaseRow)>,
+    /// One that waits already.
+    linked: Option<Uuid>,
+    /// Who waits for it.
+    waits: Option<Key>,
+}
+
+impl Followed {
+    fn put(self, item: &Item<EndCall>, state: &mut Talks, out: &mut Outbox) {
+        let tenant = &item.scope.tenant;
+        if let Some((new, row)) = self.opened {
+            let event = events::case_opened(row.id, &new, &row.case, row.origin, item.now);
+            out.event(tenant, CaseName::new(row.id), row.case.version, row.case.opened_at, &event);
+            if let Some(waits) = self.waits {
+                state.waiting.insert(waits, row.id);
+            }
+            state.cases.insert((tenant.clone(), row.id), row.clone());
+            state.opened.push((row, item.scope.principal.clone()));
+        }
+        if let Some(case) = self.linked {
+            state.links.push((tenant.clone(), case, item.command.talk, item.now));
         }
     }
 }
 
-/// Whether the beginning told no identifier, so that the call stands for itself until its end tells one.
-fn withheld(row: &CallRow) -> bool {
-    row.origin.id == row.id && row.resolution.matched() == Match::Withheld
+/// The case that was asked for, or that follows up a conversation which nobody took in any of its legs.
+fn opened(
+    item: &Item<EndCall>,
+    state: &Talks,
+    key: &Key,
+    legs: &mut [Leg],
+    at: usize,
+    told: &Told,
+    whose: &Whose,
+) -> Result<Followed, Error> {
+    let command = &item.command;
+    let followed_up = legs.iter().any(|leg| leg.row.case.is_some());
+    let missed = legs.iter().all(|leg| leg.row.ended() && leg.row.disposition == Disposition::Missed.code());
+    let inbound = |leg: &Leg| leg.row.direction != Direction::Outbound.code();
+    let missed = missed && legs.iter().all(inbound) && !followed_up && whose.origin.id != key.1;
+    let leg = legs.get_mut(at).ok_or_else(lost)?;
+    let ended_at = leg.row.ended_at.unwrap_or(item.now);
+    if let Some(new) = command.ending.case(told, whose.named(told), command.talk, ended_at) {
+        let row = case_row(item, command.case, &new, whose, &state.revision.keys)?;
+        leg.row.case = Some(command.case);
+        return Ok(Followed { opened: Some((new, row)), ..Followed::default() });
+    }
+    let Some(follow_up) = command.follow_up.as_ref().filter(|_| missed) else { return Ok(Followed::default()) };
+    let owner = state.owner(&key.0, whose.origin).unwrap_or(whose.origin.id);
+    let waits = (key.0.clone(), owner);
+    if let Some(case) = state.waiting.get(&waits) {
+        leg.row.case = Some(*case);
+        leg.row.linked = true;
+        return Ok(Followed { linked: Some(*case), ..Followed::default() });
+    }
+    let new = follow_up.case(told, whose, command, ended_at);
+    let row = case_row(item, follow_up.id, &new, whose, &state.revision.keys)?;
+    leg.row.case = Some(follow_up.id);
+    Ok(Followed { opened: Some((new, row)), linked: None, waits: Some(waits) })
 }
 
-/// Everything that was told of the call, the beginning first.
-fn told_of(before: Option<&CallRow>, told: &Told, keys: &SubjectKeys) -> Result<Told, Error> {
-    let Some(row) = before else { return Ok(told.clone()) };
-    match row.text(keys)? {
-        Some(text) => Ok(row.told(text).or(told)),
-        None => Ok(told.clone()),
+impl FollowUp {
+    fn case(&self, told: &Told, whose: &Whose, command: &EndCall, ended_at: Timestamp) -> NewCase {
+        NewCase {
+            named: whose.named(told),
+            role_type: command.ending.role_type.clone(),
+            kind: self.kind.clone(),
+            priority: CasePriority::Normal,
+            title: MISSED.to_owned(),
+            description: String::new(),
+            interactions: vec![command.talk],
+            opened_at: Some(ended_at),
+            provenance: Provenance { source_system: told.provenance.source_system.clone(), ..Provenance::default() },
+        }
     }
 }
 
-/// The call's row once it has ended, without its texts.
-fn ended(item: &Item<EndCall>, before: Option<&CallRow>, told: &Told, origin: Origin, named: bool) -> CallRow {
-    let ending = &item.command.ending;
-    // What was told of a call whose texts were erased since is gone, but not that it was told.
-    let numbered = told.identifier.is_some() || before.is_some_and(|row| row.resolution.matched() != Match::Withheld);
-    let resolution = match (ending.party.filter(|_| origin.party.is_some()), before) {
-        (Some(party), _) => Resolution::resolved(party, "the agent said so"),
-        (None, Some(row)) if row.origin.id == origin.id => match origin.party {
-            Some(party) if row.resolution.party != Some(party) => Resolution::claimed(party),
-            _ => row.resolution.clone(),
-        },
-        (None, _) => match origin.party {
-            Some(party) => Resolution::resolved(party, "holds this identifier"),
-            None if numbered => Resolution::new(Match::Unknown, "nobody is known by this identifier", Vec::new()),
-            None => Resolution::new(Match::Withheld, "no identifier was told", Vec::new()),
-        },
-    };
-    CallRow {
-        tenant: item.scope.tenant.clone(),
-        id: item.command.id,
-        begun: before.is_some_and(|row| row.begun),
-        direction: 0,
-        medium: 0,
-        origin,
-        named,
-        subject: origin.id,
-        started_at: None,
-        ended_at: None,
-        disposition: ending.disposition.code(),
-        interaction: Some(item.command.interaction),
-        case: None,
-        resolution,
-        source_system: String::new(),
-        sealed: Vec::new(),
-        recorded_at: before.map_or(item.now, |row| row.recorded_at),
-    }
-}
-
-fn opened(item: &Item<EndCall>, new: &NewCase, origin: Origin, keys: &SubjectKeys) -> Result<CaseRow, Error> {
+fn case_row(
+    item: &Item<EndCall>,
+    id: Uuid,
+    new: &NewCase,
+    whose: &Whose,
+    keys: &rapport_store::SubjectKeys,
+) -> Result<CaseRow, Error> {
     let tenant = &item.scope.tenant;
     Ok(CaseRow {
         tenant: tenant.clone(),
-        id: item.command.case,
+        id,
         case: Case::open(new.opened_at.unwrap_or(item.now)),
-        origin,
-        named: new.named.party().is_some(),
+        origin: whose.origin,
+        named: whose.named,
         role_type: new.role_type.as_ref().map(ToString::to_string),
         kind: new.kind.to_string(),
         priority: new.priority.code(),
         source_system: new.provenance.source_system.clone(),
-        sealed: sealing::case_text(keys, tenant, origin.id, new)?,
+        sealed: sealing::case_text(keys, tenant, whose.origin.id, new)?,
         interactions: new.interactions.clone(),
         recorded_at: item.now,
         updated_at: item.now,
+        assignment: None,
     })
 }

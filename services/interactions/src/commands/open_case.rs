@@ -77,6 +77,7 @@ impl Command for OpenCase {
             interactions: new.interactions.clone(),
             recorded_at: item.now,
             updated_at: item.now,
+            assignment: None,
         };
         out.event(
             tenant,

@@ -41,13 +41,13 @@ pub(super) fn lock(tenant: &TenantId, id: Uuid) -> LockKey {
 /// What a group of changes needs and leaves.
 pub(crate) struct Revision {
     /// The interactions as they stand.
-    rows: HashMap<(TenantId, Uuid), InteractionRow>,
+    pub(super) rows: HashMap<(TenantId, Uuid), InteractionRow>,
     /// Whose their origins are.
-    aliases: HashMap<(TenantId, Uuid), Uuid>,
+    pub(super) aliases: HashMap<(TenantId, Uuid), Uuid>,
     /// The keys of those whose texts may change.
-    keys: SubjectKeys,
+    pub(super) keys: SubjectKeys,
     /// What is to be written, in order.
-    revised: Vec<Revised>,
+    pub(super) revised: Vec<Revised>,
 }
 
 impl Revision {

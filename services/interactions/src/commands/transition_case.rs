@@ -9,7 +9,7 @@ use rapport_types::{TenantId, Uuid};
 
 use crate::domain::{CaseName, CaseStatus, Provenance};
 use crate::events;
-use crate::store::{CaseMove, CaseRow, case_find, case_update, sealing};
+use crate::store::{CaseMove, CaseRow, Step, case_find, case_update, sealing};
 
 /// Moves a case to another status.
 pub(crate) struct TransitionCase {
@@ -87,6 +87,7 @@ impl Command for TransitionCase {
             principal: item.scope.principal.clone(),
             source_system: command.provenance.source_system.clone(),
             sealed,
+            step: Step::Moved,
         });
         Ok(row.clone())
     }

@@ -4,8 +4,7 @@ use rapport_types::time::Timestamp;
 
 use super::{Amount, Channel, Direction, Effort, InteractionName, Slug, Valence};
 
-/// What changes in an interaction: a field that is `None` stays as it is. Who took part never changes, since facts keep
-/// their origin.
+/// What changes in an interaction: a field that is `None` stays as it is. Who took part is reassigned, never amended.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Amendment {
     /// What happened.
@@ -31,6 +30,22 @@ pub(crate) struct Amendment {
 }
 
 impl Amendment {
+    /// Whether nothing changes.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Amendment { kind, channel, direction, topics, subject_line, body, valence, effort, amount, occurred_at } =
+            self;
+        kind.is_none()
+            && channel.is_none()
+            && direction.is_none()
+            && topics.is_none()
+            && subject_line.is_none()
+            && body.is_none()
+            && valence.is_none()
+            && effort.is_none()
+            && amount.is_none()
+            && occurred_at.is_none()
+    }
+
     /// The fields of the contract that can be amended.
     pub(crate) const FIELDS: &'static [&'static str] = &[
         "kind",

@@ -5,10 +5,7 @@ use rapport_types::{Pii, Uuid};
 use serde::{Deserialize, Serialize};
 
 use super::wording::{block, line};
-use super::{
-    CasePriority, Channel, Direction, Effort, Function, Identifier, Medium, Named, NewCase, NewInteraction,
-    Participant, Provenance, Slug, Valence, coded,
-};
+use super::{CasePriority, Direction, Effort, Identifier, Medium, Named, NewCase, Provenance, Slug, Valence, coded};
 
 /// The most characters of what the telephony calls a call.
 const MAX_CALL_ID: usize = 200;
@@ -16,6 +13,12 @@ const MAX_CALL_ID: usize = 200;
 const MAX_LEG: usize = 100;
 /// The most characters of an agent.
 const MAX_AGENT: usize = 200;
+/// The most characters of what is noted for whoever takes a call over.
+const MAX_NOTE: usize = 2_000;
+/// The scheme of an identifier that is a conversation's own.
+pub(crate) const CALL: &str = "call";
+/// Why a party is taken for the other side when an agent found out.
+pub(crate) const SAID_SO: &str = "the agent said so";
 /// The most candidates that are kept.
 pub(crate) const MAX_CANDIDATES: usize = 10;
 
@@ -182,6 +185,26 @@ impl Told {
         format!("{}\u{0}{}", self.call_id.expose(), self.leg.expose())
     }
 
+    /// What the blind index of the conversation is taken of: equal for all legs of one.
+    pub(crate) fn talk_key(&self) -> &str {
+        self.call_id.expose()
+    }
+
+    /// A call of which nothing is known but what it is called.
+    pub(crate) fn bare(call_id: Pii<String>, leg: Pii<String>) -> Told {
+        Told {
+            call_id,
+            leg,
+            direction: None,
+            identifier: None,
+            dialled: Pii::new(String::new()),
+            medium: None,
+            agent: Pii::new(String::new()),
+            started_at: None,
+            provenance: Provenance::default(),
+        }
+    }
+
     /// What this says, and where it says nothing what `later` says: the first to say something counts.
     pub(crate) fn or(self, later: &Told) -> Told {
         let text =
@@ -203,16 +226,14 @@ impl Told {
         }
     }
 
-    /// The identifier by which the other side takes part. One that withheld its number, or of whom nothing was said,
-    /// is known by the call alone: that stands for nobody, and can be given to somebody later.
-    fn used(&self) -> Identifier {
-        let call = || {
-            let leg = self.leg.expose();
-            let value =
-                if leg.is_empty() { self.call_id.expose().clone() } else { format!("{}/{leg}", self.call_id.expose()) };
-            Identifier::known("call", value)
-        };
-        self.identifier.clone().unwrap_or_else(call)
+    /// Who takes part at the other side, as a record names them: `party` where it is to name one, else the identifier. One
+    /// that withheld its number, or of whom nothing was said, is known by the conversation alone: that stands for nobody.
+    pub(crate) fn named(&self, party: Option<Uuid>) -> Named {
+        match (party, &self.identifier) {
+            (Some(party), identifier) => Named::Party(party, identifier.clone()),
+            (None, Some(identifier)) => Named::Identifier(identifier.clone()),
+            (None, None) => Named::Identifier(Identifier::known(CALL, self.call_id.expose().clone())),
+        }
     }
 }
 
@@ -221,8 +242,6 @@ impl Told {
 pub(crate) struct Ending {
     /// How it ended.
     pub(crate) disposition: Disposition,
-    /// The kind of the interaction.
-    pub(crate) kind: Slug,
     /// What it was about, in one line.
     pub(crate) subject_line: String,
     /// What was said.
@@ -262,43 +281,11 @@ impl Ending {
         block(text, 0, super::interaction::MAX_BODY)
     }
 
-    /// The interaction that the call becomes. `party` is who the other side is, where the record is to name it.
-    pub(crate) fn interaction(&self, told: &Told, party: Option<Uuid>, now: Timestamp) -> NewInteraction {
-        let direction = told.direction.unwrap_or(Direction::Inbound);
-        let function = if direction == Direction::Outbound { Function::Recipient } else { Function::Initiator };
-        let other = Participant { named: named(told, party), role_type: self.role_type.clone(), function };
-        let agent = told.agent.expose();
-        let mut provenance = told.provenance.clone();
-        if provenance.actor.is_empty() {
-            provenance.actor.clone_from(agent);
-        }
-        NewInteraction {
-            kind: self.kind.clone(),
-            channel: Channel::new(told.medium.unwrap_or(Medium::Phone), None),
-            direction,
-            participants: vec![other],
-            topics: self.topics.clone(),
-            subject_line: self.subject_line.clone(),
-            body: self.wrap_up.clone(),
-            valence: self.valence,
-            effort: self.effort,
-            amount: None,
-            occurred_at: told.started_at.or(self.ended_at).unwrap_or(now),
-            provenance,
-        }
-    }
-
-    /// The case that is opened with it, about `interaction`.
-    pub(crate) fn case(
-        &self,
-        told: &Told,
-        party: Option<Uuid>,
-        interaction: Uuid,
-        ended_at: Timestamp,
-    ) -> Option<NewCase> {
+    /// The case that is opened with it for `named`, about `interaction`.
+    pub(crate) fn case(&self, told: &Told, named: Named, interaction: Uuid, ended_at: Timestamp) -> Option<NewCase> {
         let opening = self.case.as_ref()?;
         Some(NewCase {
-            named: named(told, party),
+            named,
             role_type: self.role_type.clone(),
             kind: opening.kind.clone(),
             priority: opening.priority,
@@ -311,10 +298,28 @@ impl Ending {
     }
 }
 
-fn named(told: &Told, party: Option<Uuid>) -> Named {
-    match party {
-        Some(party) => Named::Party(party, told.identifier.clone()),
-        None => Named::Identifier(told.used()),
+/// A call that is handed on, as it was told.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Handover {
+    /// Who takes it.
+    pub(crate) to_agent: Pii<String>,
+    /// The leg that goes on; empty when the same one does.
+    pub(crate) to_leg: Pii<String>,
+    /// What they have to know.
+    pub(crate) note: Pii<String>,
+    /// When; none when nobody said.
+    pub(crate) at: Option<Timestamp>,
+}
+
+impl Handover {
+    /// A checked agent or queue.
+    pub(crate) fn to_agent(text: &str) -> Result<Pii<String>, FieldError> {
+        line(text, 1, MAX_AGENT).map(Pii::new)
+    }
+
+    /// A checked note.
+    pub(crate) fn note(text: &str) -> Result<Pii<String>, FieldError> {
+        block(text, 0, MAX_NOTE).map(Pii::new)
     }
 }
 
@@ -324,33 +329,7 @@ mod tests {
     use super::*;
 
     fn told(call_id: &str, leg: &str) -> Told {
-        Told {
-            call_id: Told::call_id(call_id).unwrap(),
-            leg: Told::leg(leg).unwrap(),
-            direction: None,
-            identifier: None,
-            dialled: Pii::new(String::new()),
-            medium: None,
-            agent: Pii::new(String::new()),
-            started_at: None,
-            provenance: Provenance::default(),
-        }
-    }
-
-    fn ending(disposition: Disposition) -> Ending {
-        Ending {
-            disposition,
-            kind: Slug::parse(disposition.kind()).unwrap(),
-            subject_line: String::new(),
-            wrap_up: String::new(),
-            valence: None,
-            effort: None,
-            topics: Vec::new(),
-            ended_at: None,
-            party: None,
-            role_type: None,
-            case: None,
-        }
+        Told::bare(Told::call_id(call_id).unwrap(), Told::leg(leg).unwrap())
     }
 
     #[test]
@@ -374,19 +353,16 @@ mod tests {
     }
 
     #[test]
-    fn the_kind_follows_the_disposition_and_the_function_the_direction() {
-        let now = Timestamp::from_micros(1_700_000_000_000_000);
+    fn who_is_not_known_is_known_by_the_conversation() {
         let mut call = told("a", "1");
-        let inbound = ending(Disposition::Complaint).interaction(&call, None, now);
-        assert_eq!((inbound.kind.as_str(), inbound.direction), ("complaint", Direction::Inbound));
-        assert_eq!(inbound.participants[0].function, Function::Initiator);
-        assert_eq!(inbound.participants[0].named.identifier().unwrap().scheme_name(), "call");
-        assert_eq!(inbound.occurred_at, now);
-        call.direction = Some(Direction::Outbound);
+        let Named::Identifier(bare) = call.named(None) else { panic!("nobody is named") };
+        assert_eq!((bare.scheme_name(), bare.given()), ("call", "a"));
+        assert_eq!(call.talk_key(), told("a", "2").talk_key());
         let party = Uuid::from_u128(7);
-        let outbound = ending(Disposition::Handled).interaction(&call, Some(party), now);
-        assert_eq!((outbound.kind.as_str(), outbound.participants[0].function), ("call", Function::Recipient));
-        assert_eq!(outbound.participants[0].named, Named::Party(party, None));
+        assert_eq!(call.named(Some(party)), Named::Party(party, None));
+        call.identifier = Some(Identifier::new("tel".to_owned(), "+351912345678".to_owned()).unwrap());
+        assert_eq!(call.named(Some(party)), Named::Party(party, call.identifier.clone()));
+        assert_eq!((Disposition::Complaint.kind(), Disposition::Missed.kind()), ("complaint", "call"));
     }
 
     #[test]

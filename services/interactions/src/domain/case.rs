@@ -166,6 +166,21 @@ impl Case {
         CaseStatus::from_code(i64::from(self.status)).unwrap_or(CaseStatus::New)
     }
 
+    /// The case after it was given to somebody, or to nobody: a change that leaves it where it stands.
+    ///
+    /// # Errors
+    /// Precondition `INVALID_TRANSITION` when it is closed.
+    pub(crate) fn assigned(&self) -> Result<Case, Error> {
+        let status = self.status();
+        if status == CaseStatus::Closed {
+            return Err(Error::precondition(reason::INVALID_TRANSITION, "a case that is closed cannot be assigned")
+                .with("from", status.word())
+                .with("to", "assigned")
+                .with("allowed", CaseStatus::InProgress.word()));
+        }
+        Ok(Case { version: self.version + 1, ..*self })
+    }
+
     /// The case after it moved to another status at a time.
     ///
     /// # Errors
@@ -242,6 +257,19 @@ mod tests {
         let again = case.moved(InProgress, case.moved_at).unwrap();
         assert_eq!((again.reopen_count, again.resolved_at, again.closed_at), (1, None, None));
         assert_eq!(again.first_response_at, case.first_response_at);
+    }
+
+    #[test]
+    fn a_case_is_assigned_until_it_is_closed() {
+        use CaseStatus::{Closed, InProgress, Resolved};
+        let case = Case::open(start());
+        let assigned = case.assigned().unwrap();
+        assert_eq!(assigned, Case { version: 2, ..case });
+        let resolved = assigned.moved(Resolved, start()).unwrap();
+        assert!(resolved.assigned().is_ok());
+        let closed = resolved.moved(Closed, start()).unwrap();
+        assert_eq!(closed.assigned().unwrap_err().reason, reason::INVALID_TRANSITION);
+        assert!(closed.moved(InProgress, start()).unwrap().assigned().is_ok());
     }
 
     #[test]

@@ -22,6 +22,8 @@ coded! {
         NoServiceConsent = 7 "no_service_consent",
         /// A section is not fresh.
         NotFresh = 8 "not_fresh",
+        /// Something that we promised is late.
+        OurPromiseLate = 9 "our_promise_late",
     }
 }
 
@@ -49,6 +51,8 @@ pub(crate) struct Signs<'a> {
     pub(crate) cessation: &'a str,
     /// The role types that the party holds now.
     pub(crate) role_types: Vec<&'a str>,
+    /// How many of the promises of ours that are shown are late.
+    pub(crate) late_promises: usize,
     /// Consent for service on this medium was taken back or refused.
     pub(crate) service_refused: bool,
     /// The services whose sections are not fresh.
@@ -81,6 +85,11 @@ pub(crate) fn cautions(signs: &Signs<'_>) -> Vec<(Caution, String)> {
         if signs.role_types.contains(one) && signs.role_types.contains(two) {
             found.push((Caution::RoleConflict, format!("the party is {one} and {two} at once")));
         }
+    }
+    match signs.late_promises {
+        0 => {}
+        1 => found.push((Caution::OurPromiseLate, "a promise of ours to the party is late".to_owned())),
+        many => found.push((Caution::OurPromiseLate, format!("{many} promises of ours to the party are late"))),
     }
     if signs.service_refused {
         found.push((
@@ -132,14 +141,16 @@ mod tests {
             matched: Some(Match::Candidates),
             cessation: "deceased",
             role_types: vec!["supplier", "customer", "government"],
+            late_promises: 2,
             service_refused: true,
             not_fresh: vec!["scoring", "loyalty", "scoring"],
         };
         let found = cautions(&signs);
         let kinds: Vec<Caution> = found.iter().map(|(kind, _)| *kind).collect();
-        use Caution::{Deceased, NoServiceConsent, NotFresh, RoleConflict, SeveralCandidates};
-        assert_eq!(kinds, [Deceased, SeveralCandidates, RoleConflict, NoServiceConsent, NotFresh]);
-        assert_eq!(found[4].1, "not everything is fresh: loyalty, scoring");
+        use Caution::{Deceased, NoServiceConsent, NotFresh, OurPromiseLate, RoleConflict, SeveralCandidates};
+        assert_eq!(kinds, [Deceased, SeveralCandidates, RoleConflict, OurPromiseLate, NoServiceConsent, NotFresh]);
+        assert_eq!(found[3].1, "2 promises of ours to the party are late");
+        assert_eq!(found[5].1, "not everything is fresh: loyalty, scoring");
         assert!(cautions(&Signs { matched: Some(Match::Resolved), ..Signs::default() }).is_empty());
     }
 

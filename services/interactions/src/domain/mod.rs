@@ -2,11 +2,14 @@
 
 mod amendment;
 mod amount;
+mod assignee;
 mod attribution;
 mod call;
 mod case;
 mod caution;
 mod channel;
+mod commitment;
+mod conversation;
 mod identifier;
 mod interaction;
 mod name;
@@ -24,21 +27,26 @@ mod wording;
 
 pub(crate) use amendment::{Amendment, Standing};
 pub(crate) use amount::{Amount, AmountKind};
+pub(crate) use assignee::{Assignee, AssigneeKind};
 pub(crate) use attribution::{Held, Holder, next};
-pub(crate) use call::{Candidate, Disposition, Ending, MAX_CANDIDATES, Match, Opening, Resolution, Told};
+pub(crate) use call::{
+    CALL, Candidate, Disposition, Ending, Handover, MAX_CANDIDATES, Match, Opening, Resolution, SAID_SO, Told,
+};
 pub(crate) use case::{Case, CasePriority, CaseStatus, MAX_LINKED, NewCase};
 pub(crate) use caution::{Signs, cautions, unhappy};
 pub(crate) use channel::{Channel, Direction, Medium};
+pub(crate) use commitment::{Commitment, CommitmentEnd, CommitmentState, NewCommitment, Side};
+pub(crate) use conversation::{EndedLeg, Outcome, under};
 pub(crate) use identifier::Identifier;
 pub(crate) use interaction::{Effort, MAX_PARTICIPANTS, MAX_TOPICS, NewInteraction};
-pub(crate) use name::{CallName, CaseName, InteractionName, PartyName, SurveyName, SurveyResponseName};
+pub(crate) use name::{CallName, CaseName, CommitmentName, InteractionName, PartyName, SurveyName, SurveyResponseName};
 pub(crate) use next_action::{Expiry, Facts, Health, consider};
 pub(crate) use origin::{Origin, Route};
 pub(crate) use participant::{Function, Named, Participant};
 pub(crate) use provenance::Provenance;
 pub(crate) use quantile::Confidence;
-pub(crate) use section::SectionKind;
 pub(crate) use rapport_types::Slug;
+pub(crate) use section::SectionKind;
 pub(crate) use survey::{Category, Measure, NewResponse, Score, Survey};
 pub(crate) use survey_stats::{Figures, Interval, Tally};
 pub(crate) use valence::{Valence, ValenceMethod};

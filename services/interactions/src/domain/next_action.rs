@@ -13,7 +13,7 @@ const GLAD_MICROS: i64 = 70_000_000;
 const LEAVING: f64 = 0.5;
 
 coded! {
-    /// An action, in the order in which they are considered.
+    /// An action, in the order in which they are considered; the codes say when each was added.
     Action {
         /// Find out who it is.
         Identify = 1 "identify",
@@ -21,6 +21,8 @@ coded! {
         Condole = 2 "condole",
         /// Move the open complaint.
         SolveComplaint = 3 "solve_complaint",
+        /// Keep the promise of ours that is late.
+        KeepPromise = 11 "keep_promise",
         /// Say where the open case stands.
         UpdateCase = 4 "update_case",
         /// Make good what went wrong.
@@ -71,6 +73,10 @@ pub(crate) struct Facts {
     pub(crate) open_complaints: usize,
     /// Other cases of theirs that are not solved.
     pub(crate) open_cases: usize,
+    /// Every late promise of ours to them could be looked at: where the count is 0, there is none.
+    pub(crate) promises_known: bool,
+    /// Promises of ours to them that are late.
+    pub(crate) late_promises: usize,
     /// Relationship health, where it rests on facts.
     pub(crate) health: Option<Health>,
     /// How likely it is that they will order again.
@@ -115,6 +121,7 @@ pub(crate) fn points(micros: i64) -> String {
 
 const UNKNOWN_LIFE: &str = "it is not known whether the party lives";
 const UNKNOWN_COMPLAINTS: &str = "it is not known whether a complaint is open";
+const UNKNOWN_PROMISES: &str = "it is not known whether a promise of ours is late";
 
 fn rule(action: Action, facts: &Facts) -> (bool, String) {
     match action {
@@ -131,6 +138,12 @@ fn rule(action: Action, facts: &Facts) -> (bool, String) {
         Action::SolveComplaint => match facts.open_complaints {
             0 if !facts.cases_known => (false, UNKNOWN_COMPLAINTS.to_owned()),
             open => count(open, "complaint is open", "complaints are open"),
+        },
+        Action::KeepPromise => match facts.late_promises {
+            0 if !facts.promises_known => (false, UNKNOWN_PROMISES.to_owned()),
+            0 => (false, "no promise of ours is late".to_owned()),
+            1 => (true, "1 promise of ours is late: say when it will be kept, and keep it".to_owned()),
+            more => (true, format!("{more} promises of ours are late: say when they will be kept, and keep them")),
         },
         Action::UpdateCase => match facts.open_cases {
             0 if !facts.cases_known => (false, "it is not known whether another case is open".to_owned()),
@@ -214,6 +227,9 @@ fn invite(facts: &Facts) -> (bool, String) {
     if !facts.cases_known {
         return (false, UNKNOWN_COMPLAINTS.to_owned());
     }
+    if !facts.promises_known {
+        return (false, UNKNOWN_PROMISES.to_owned());
+    }
     let Some(health) = facts.health else {
         return (false, "relationship health rests on no facts".to_owned());
     };
@@ -245,6 +261,7 @@ mod tests {
             known: true,
             cessation: Some(String::new()),
             cases_known: true,
+            promises_known: true,
             health: Some(Health { value_micros: 80_000_000, change_micros: Some(1_000_000) }),
             alive: Some(0.9),
             valuable: true,
@@ -266,7 +283,9 @@ mod tests {
         let health = Some(Health { value_micros: 30_000_000, change_micros: None });
         assert_eq!(chosen(&Facts { health, alive: Some(0.2), ..glad() }), Action::Recover);
         assert_eq!(chosen(&Facts { health, open_cases: 1, ..glad() }), Action::UpdateCase);
-        assert_eq!(chosen(&Facts { open_cases: 1, open_complaints: 1, ..glad() }), Action::SolveComplaint);
+        assert_eq!(chosen(&Facts { open_cases: 1, late_promises: 1, ..glad() }), Action::KeepPromise);
+        let complaint = Facts { open_cases: 1, open_complaints: 1, late_promises: 1, ..glad() };
+        assert_eq!(chosen(&complaint), Action::SolveComplaint);
         let cessation = Some("deceased".to_owned());
         assert_eq!(chosen(&Facts { cessation, open_complaints: 1, ..glad() }), Action::Condole);
     }
@@ -300,6 +319,14 @@ mod tests {
             assert_eq!(told(&blind, action), (false, reason.to_owned()), "{action:?}");
         }
         assert_eq!(told(&glad(), Action::SolveComplaint), (false, "no complaint is open".to_owned()));
+        let unpromised = Facts { promises_known: false, ..glad() };
+        assert_eq!(chosen(&unpromised), Action::Serve);
+        for action in [Action::KeepPromise, Action::InviteAdvocacy] {
+            let reason = "it is not known whether a promise of ours is late";
+            assert_eq!(told(&unpromised, action), (false, reason.to_owned()), "{action:?}");
+        }
+        assert_eq!(told(&glad(), Action::KeepPromise), (false, "no promise of ours is late".to_owned()));
+        assert_eq!(chosen(&Facts { late_promises: 2, ..unpromised }), Action::KeepPromise);
         // What is seen of a part is seen.
         assert_eq!(chosen(&Facts { open_cases: 2, ..blind }), Action::UpdateCase);
         let leaving = Facts { alive: Some(0.1), ..glad() };
@@ -328,18 +355,20 @@ mod tests {
         fn there_is_always_one_thing_to_do(
             known in any::<bool>(), candidates in 0..5usize, ceased in proptest::option::of("(|deceased|closed)"),
             complaints in 0..3usize, cases in 0..3usize, cases_known in any::<bool>(),
+            promises in 0..3usize, promises_known in any::<bool>(),
             value in proptest::option::of((0..=100_000_000i64, proptest::option::of(-100_000_000..100_000_000i64))),
             alive in proptest::option::of(0.0..=1.0f64), valuable in any::<bool>(),
             near in proptest::option::of(0..4usize), refer in proptest::option::of(any::<bool>()),
         ) {
             let facts = Facts {
                 known, candidates, cessation: ceased, cases_known, open_complaints: complaints, open_cases: cases,
+                promises_known, late_promises: promises,
                 health: value.map(|(value_micros, change_micros)| Health { value_micros, change_micros }),
                 alive, valuable, unhappy_neighbors: near, expiry: None, may_refer: refer,
             };
             let considered = consider(&facts);
             let order: Vec<i16> = considered.iter().map(|one| one.action.code()).collect();
-            prop_assert_eq!(order, (1..=10).collect::<Vec<i16>>());
+            prop_assert_eq!(order, [1, 2, 3, 11, 4, 5, 6, 7, 8, 9, 10]);
             prop_assert!(considered.last().unwrap().applies);
             prop_assert!(considered.iter().all(|one| !one.reason.is_empty()));
             if !known {
@@ -349,11 +378,20 @@ mod tests {
             if facts.cessation.as_deref() != Some("") {
                 prop_assert!(!of(Action::Retain).applies && !of(Action::InviteAdvocacy).applies);
             }
-            prop_assert!(cases_known || !of(Action::InviteAdvocacy).applies);
-            for (action, count) in [(Action::SolveComplaint, complaints), (Action::UpdateCase, cases)] {
+            prop_assert!((cases_known && promises_known) || !of(Action::InviteAdvocacy).applies);
+            for (action, count, looked) in [
+                (Action::SolveComplaint, complaints, cases_known),
+                (Action::KeepPromise, promises, promises_known),
+                (Action::UpdateCase, cases, cases_known),
+            ] {
                 let told = of(action);
                 prop_assert_eq!(told.applies, count > 0);
-                prop_assert_eq!(told.reason.starts_with("it is not known"), count == 0 && !cases_known);
+                prop_assert_eq!(told.reason.starts_with("it is not known"), count == 0 && !looked);
+            }
+            // A late promise of ours comes before everything but who it is, whether they live, and what they complain of.
+            if promises > 0 {
+                prop_assert!(chosen(&facts) == Action::KeepPromise
+                    || matches!(chosen(&facts), Action::Identify | Action::Condole | Action::SolveComplaint));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Events: what this service publishes, and what it learns from others.
 
+mod commitments;
 mod desk_loyalty;
 mod desk_parties;
 mod desk_scores;
@@ -9,12 +10,13 @@ mod produced;
 mod surveys;
 mod versions;
 
+pub(crate) use commitments::{assignee, case_assigned, commitment_ended, commitment_fell_due, commitment_made};
 pub(crate) use desk_loyalty::DeskLoyalty;
 pub(crate) use desk_parties::DeskParties;
 pub(crate) use desk_scores::DeskScores;
 pub(crate) use identity::Identity;
 #[cfg(test)]
 pub(crate) use identity::tests::{holder, learn};
-pub(crate) use produced::{case_opened, case_transitioned, interaction_recorded, origin_attributed};
+pub(crate) use produced::{case_opened, case_reassigned, case_transitioned, interaction_recorded};
 pub(crate) use surveys::{survey_created, survey_response_recorded};
-pub(crate) use versions::{interaction_amended, interaction_retracted};
+pub(crate) use versions::{interaction_amended, interaction_retracted, participants};

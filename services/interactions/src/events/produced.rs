@@ -4,6 +4,7 @@ use rapport_types::Uuid;
 use rapport_types::time::Timestamp;
 
 use crate::domain::{Case, CaseName, CaseStatus, InteractionName, NewCase, NewInteraction, Origin, PartyName};
+use crate::store::CaseRow;
 
 /// The name of a party, or nothing.
 pub(super) fn party(party: Option<Uuid>) -> String {
@@ -74,6 +75,18 @@ pub(crate) fn case_opened(
         role_type: new.role_type.as_ref().map(ToString::to_string).unwrap_or_default(),
         interactions: new.interactions.iter().map(|id| InteractionName::new(*id).to_string()).collect(),
         occurred_time: Some(wire::to_timestamp(case.opened_at)),
+        recorded_time: Some(wire::to_timestamp(recorded_at)),
+    }
+}
+
+/// A case is somebody else's from now on.
+pub(crate) fn case_reassigned(row: &CaseRow, previous: Uuid, recorded_at: Timestamp) -> proto::CaseReassigned {
+    proto::CaseReassigned {
+        case: CaseName::new(row.id).to_string(),
+        version: row.case.version,
+        origin: row.origin.id.to_string(),
+        party: party(row.origin.party),
+        previous_origin: previous.to_string(),
         recorded_time: Some(wire::to_timestamp(recorded_at)),
     }
 }

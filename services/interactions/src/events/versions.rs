@@ -32,7 +32,11 @@ pub(crate) fn interaction_amended(after: &InteractionRow, origins: &[Origin]) ->
         recorded_time: Some(wire::to_timestamp(after.recorded_at)),
         supersedes: after.supersedes.map(|id| InteractionName::new(id).to_string()).unwrap_or_default(),
     };
-    proto::InteractionAmended { after: Some(recorded), reason: after.detail.version_reason.clone() }
+    proto::InteractionAmended {
+        after: Some(recorded),
+        reason: after.detail.version_reason.clone(),
+        replaced: Vec::new(),
+    }
 }
 
 /// An interaction counts for nothing from now on.
@@ -54,7 +58,8 @@ fn channel(row: &InteractionRow) -> proto::Channel {
     proto::Channel { medium: i32::from(row.medium), online: Some(row.online) }
 }
 
-fn participants(row: &InteractionRow, origins: &[Origin]) -> Vec<proto::RecordedParticipant> {
+/// Those who took part in a version.
+pub(crate) fn participants(row: &InteractionRow, origins: &[Origin]) -> Vec<proto::RecordedParticipant> {
     let all = row.detail.participants.iter().zip(origins).map(|(one, origin)| proto::RecordedParticipant {
         origin: origin.id.to_string(),
         party: party(origin.party),

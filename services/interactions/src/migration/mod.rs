@@ -4,6 +4,8 @@ mod m20261121_000001_foundation;
 mod m20261122_000001_versions;
 mod m20261122_000002_surveys;
 mod m20261122_000003_desk;
+mod m20261122_000004_conversations;
+mod m20261122_000006_commitments;
 
 use rapport_store::Migrations;
 
@@ -14,5 +16,7 @@ pub(crate) fn migrations() -> Migrations {
         Box::new(m20261122_000001_versions::Versions),
         Box::new(m20261122_000002_surveys::Surveys),
         Box::new(m20261122_000003_desk::Desk),
+        Box::new(m20261122_000004_conversations::Conversations),
+        Box::new(m20261122_000006_commitments::Commitments),
     ]
 }

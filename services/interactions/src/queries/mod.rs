@@ -3,6 +3,7 @@
 mod ask;
 mod caller;
 mod cases;
+mod commitments;
 mod heard;
 mod interactions;
 mod said;
@@ -11,6 +12,9 @@ mod surveys;
 pub(crate) use ask::{Asking, HEALTH, TIES};
 pub(crate) use caller::{Caller, find_caller};
 pub(crate) use cases::{CaseList, CaseView, get_case, list_cases, show_case};
+pub(crate) use commitments::{
+    CommitmentList, CommitmentView, get_commitment, list_case_events, list_commitments, show_commitment,
+};
 pub(crate) use heard::{Asked, Heard, Section, Unasked, hear, section_status, settle, why};
 pub(crate) use interactions::{
     InteractionList, InteractionView, Timeline, find_interactions, find_versions, get_interaction, get_timeline,

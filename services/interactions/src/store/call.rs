@@ -8,12 +8,27 @@ use rapport_types::time::Timestamp;
 use rapport_types::{Pii, TenantId, Uuid};
 use serde::{Deserialize, Serialize};
 
-use super::sealing::{self, IdentifierText};
-use crate::domain::{Candidate, Direction, Identifier, Match, Medium, Origin, Provenance, Resolution, Told};
+use super::CallText;
+use super::sealing;
+use crate::domain::{
+    Candidate, Direction, Disposition, Effort, EndedLeg, Identifier, Match, Medium, Origin, Provenance, Resolution,
+    SAID_SO, Slug, Told, Valence, ValenceMethod,
+};
 
 /// The columns of `call_leg`, in the order in which rows are read and written.
-const COLUMNS: &[&str] =
-    &["tenant", "id", "state", "origin", "subject", "interaction_id", "case_id", "recorded_at", "detail", "sealed"];
+const COLUMNS: &[&str] = &[
+    "tenant",
+    "id",
+    "state",
+    "origin",
+    "subject",
+    "interaction_id",
+    "case_id",
+    "recorded_at",
+    "detail",
+    "sealed",
+    "conversation",
+];
 
 /// The field that the texts' seal is bound to.
 const TEXT: &str = "call_leg.text";
@@ -27,16 +42,31 @@ const ENDED: i16 = 2;
 pub(crate) struct CallRow {
     pub(crate) tenant: TenantId,
     pub(crate) id: Uuid,
+    /// The conversation that it is a leg of: the id of the interaction that all of them become.
+    #[serde(default)]
+    pub(crate) talk: Uuid,
     /// Its beginning was told.
     pub(crate) begun: bool,
     /// The code of the direction; 0 while nobody said it.
     pub(crate) direction: i16,
     /// The code of the medium; 0 while nobody said it.
     pub(crate) medium: i16,
-    /// Under which origin it is or will be recorded.
+    /// Under which origin it comes.
     pub(crate) origin: Origin,
-    /// Whether the record names the party, whose id the origin then is.
+    /// Whether that names the party, whose id the origin then is.
     pub(crate) named: bool,
+    /// Who it is was lent by another leg: nobody told of this one.
+    #[serde(default)]
+    pub(crate) lent: bool,
+    /// Whom the agent found the other side to be when this leg ended.
+    #[serde(default)]
+    pub(crate) said: Option<Uuid>,
+    /// Whom somebody said it really was, afterwards: the same in all legs.
+    #[serde(default)]
+    pub(crate) corrected: Option<Uuid>,
+    /// Whom the conversation is taken to be with because somebody said so; the same in all legs.
+    #[serde(default)]
+    pub(crate) picked: Option<Uuid>,
     /// The origin under whose key `sealed` is.
     pub(crate) subject: Uuid,
     pub(crate) started_at: Option<Timestamp>,
@@ -44,10 +74,26 @@ pub(crate) struct CallRow {
     pub(crate) disposition: i16,
     pub(crate) interaction: Option<Uuid>,
     pub(crate) case: Option<Uuid>,
+    /// The case was there before, and the interaction only linked to it.
+    #[serde(default)]
+    pub(crate) linked: bool,
     pub(crate) resolution: Resolution,
     pub(crate) source_system: String,
+    /// What its end said of it.
+    #[serde(default)]
+    pub(crate) said_at_end: Said,
     pub(crate) sealed: Vec<u8>,
     pub(crate) recorded_at: Timestamp,
+}
+
+/// What the end of a leg said of it, without its texts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Said {
+    /// Value, method, confidence.
+    pub(crate) valence: Option<(f64, i16, f64)>,
+    pub(crate) effort: Option<i16>,
+    pub(crate) topics: Vec<String>,
+    pub(crate) role_type: String,
 }
 
 impl CallRow {
@@ -78,20 +124,54 @@ impl CallRow {
         }
     }
 
-    /// Takes over what was told, sealed under `subject`.
-    ///
-    /// # Errors
-    /// Precondition `ERASED`.
-    pub(crate) fn tell(&mut self, told: &Told, subject: Uuid, keys: &SubjectKeys) -> Result<(), Error> {
-        let plain = CallText::of(told).encode_to_vec();
-        let whose = sealing::subject(&self.tenant, subject);
-        self.sealed = keys.seal(&whose, TEXT, &plain).map_err(sealing::decided)?;
-        self.subject = subject;
+    /// Takes over what was told, beside what is `kept` of its texts. They are still to be sealed.
+    pub(crate) fn tell(&mut self, told: &Told, kept: &CallText) -> CallText {
         self.direction = told.direction.map_or(0, Direction::code);
         self.medium = told.medium.map_or(0, Medium::code);
         self.started_at = told.started_at;
         self.source_system.clone_from(&told.provenance.source_system);
+        CallText::of(told, kept)
+    }
+
+    /// Seals its texts under `subject`.
+    ///
+    /// # Errors
+    /// Precondition `ERASED`.
+    pub(crate) fn seal(&mut self, text: &CallText, subject: Uuid, keys: &SubjectKeys) -> Result<(), Error> {
+        let whose = sealing::subject(&self.tenant, subject);
+        self.sealed = keys.seal(&whose, TEXT, &text.encode_to_vec()).map_err(sealing::decided)?;
+        self.subject = subject;
         Ok(())
+    }
+
+    /// Who the other side is: whom somebody said it was, else what was found.
+    pub(crate) fn resolved(&self) -> Resolution {
+        self.picked.map_or_else(|| self.resolution.clone(), |party| Resolution::resolved(party, SAID_SO))
+    }
+
+    /// The origin under which the conversation is recorded.
+    pub(crate) fn whose(&self) -> Origin {
+        self.picked.map_or(self.origin, |party| Origin { id: party, party: Some(party) })
+    }
+
+    /// What it counts for once it has ended; nothing before, or when its texts were erased.
+    pub(crate) fn ended_leg(&self, text: Option<&CallText>) -> Option<EndedLeg> {
+        let Said { valence, effort, topics, role_type } = &self.said_at_end;
+        let text = text?;
+        Some(EndedLeg {
+            id: self.id,
+            told: self.told(text.clone()),
+            ended_at: self.ended_at.filter(|_| self.ended())?,
+            disposition: Disposition::from_code(i64::from(self.disposition))?,
+            subject_line: text.subject_line.clone(),
+            wrap_up: text.wrap_up.clone(),
+            valence: valence.and_then(|(value, method, confidence)| {
+                Some(Valence { value, method: ValenceMethod::from_code(i64::from(method))?, confidence })
+            }),
+            effort: effort.and_then(|effort| Effort::parse(i32::from(effort)).ok()),
+            topics: topics.iter().filter_map(|topic| Slug::parse(topic).ok()).collect(),
+            role_type: Slug::parse_optional(role_type).ok().flatten(),
+        })
     }
 
     /// The texts, by keys that were loaded; nothing when their key was destroyed.
@@ -111,45 +191,6 @@ impl CallRow {
     pub(crate) async fn open(&self, store: &Store) -> Result<CallText, Error> {
         let plain = store.unseal(&sealing::subject(&self.tenant, self.subject), TEXT, &self.sealed).await?;
         plain.map_or(Ok(CallText::default()), |plain| CallText::decode(plain.as_slice()).map_err(Error::internal))
-    }
-}
-
-/// What is sealed of a call.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct CallText {
-    #[prost(string, tag = "1")]
-    pub(crate) call_id: String,
-    #[prost(string, tag = "2")]
-    pub(crate) leg: String,
-    #[prost(message, optional, tag = "3")]
-    pub(crate) identifier: Option<IdentifierText>,
-    #[prost(string, tag = "4")]
-    pub(crate) dialled: String,
-    #[prost(string, tag = "5")]
-    pub(crate) agent: String,
-    #[prost(string, tag = "6")]
-    pub(crate) source_record_id: String,
-    #[prost(string, tag = "7")]
-    pub(crate) actor: String,
-    #[prost(string, tag = "8")]
-    pub(crate) reason: String,
-}
-
-impl CallText {
-    fn of(told: &Told) -> CallText {
-        CallText {
-            call_id: told.call_id.expose().clone(),
-            leg: told.leg.expose().clone(),
-            identifier: told.identifier.as_ref().map(|identifier| IdentifierText {
-                scheme: identifier.scheme_name().to_owned(),
-                value: identifier.given().to_owned(),
-            }),
-            dialled: told.dialled.expose().clone(),
-            agent: told.agent.expose().clone(),
-            source_record_id: told.provenance.source_record_id.clone(),
-            actor: told.provenance.actor.clone(),
-            reason: told.provenance.reason.clone(),
-        }
     }
 }
 
@@ -181,6 +222,35 @@ struct Detail {
     candidates: Vec<StoredCandidate>,
     #[prost(string, tag = "12")]
     source_system: String,
+    #[prost(bool, tag = "13")]
+    lent: bool,
+    /// Parties, 16 bytes each; empty when there is none.
+    #[prost(bytes = "vec", tag = "14")]
+    said: Vec<u8>,
+    #[prost(bytes = "vec", tag = "15")]
+    corrected: Vec<u8>,
+    #[prost(bytes = "vec", tag = "16")]
+    picked: Vec<u8>,
+    #[prost(bool, tag = "17")]
+    linked: bool,
+    #[prost(message, optional, tag = "18")]
+    valence: Option<StoredValence>,
+    #[prost(int32, optional, tag = "19")]
+    effort: Option<i32>,
+    #[prost(string, repeated, tag = "20")]
+    topics: Vec<String>,
+    #[prost(string, tag = "21")]
+    role_type: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredValence {
+    #[prost(double, tag = "1")]
+    value: f64,
+    #[prost(int32, tag = "2")]
+    method: i32,
+    #[prost(double, tag = "3")]
+    confidence: f64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -200,12 +270,14 @@ impl Detail {
             confidence: candidate.confidence,
             reasons: candidate.reasons.clone(),
         });
+        let party = |party: Option<Uuid>| party.map(|party| party.as_bytes().to_vec()).unwrap_or_default();
+        let Said { valence, effort, topics, role_type } = &row.said_at_end;
         Detail {
             begun: row.begun,
             direction: i32::from(row.direction),
             medium: i32::from(row.medium),
             named: row.named,
-            party: row.origin.party.map(|party| party.as_bytes().to_vec()).unwrap_or_default(),
+            party: party(row.origin.party),
             started_at: row.started_at.map(Timestamp::as_micros),
             ended_at: row.ended_at.map(Timestamp::as_micros),
             disposition: i32::from(row.disposition),
@@ -213,6 +285,29 @@ impl Detail {
             reason: row.resolution.reason.clone(),
             candidates: candidates.collect(),
             source_system: row.source_system.clone(),
+            lent: row.lent,
+            said: party(row.said),
+            corrected: party(row.corrected),
+            picked: party(row.picked),
+            linked: row.linked,
+            valence: valence.map(|(value, method, confidence)| StoredValence {
+                value,
+                method: i32::from(method),
+                confidence,
+            }),
+            effort: effort.map(i32::from),
+            topics: topics.clone(),
+            role_type: role_type.clone(),
+        }
+    }
+
+    fn said_at_end(&self) -> Said {
+        let small = |value: i32| i16::try_from(value).unwrap_or_default();
+        Said {
+            valence: self.valence.as_ref().map(|one| (one.value, small(one.method), one.confidence)),
+            effort: self.effort.map(small),
+            topics: self.topics.clone(),
+            role_type: self.role_type.clone(),
         }
     }
 
@@ -232,9 +327,19 @@ fn read(tenant: &TenantId, row: &QueryResult) -> Result<CallRow, DbErr> {
     let detail =
         Detail::decode(detail.as_slice()).map_err(|error| DbErr::Custom(format!("call_leg.detail: {error}")))?;
     let small = |value: i32| i16::try_from(value).unwrap_or_default();
+    let party = |bytes: &[u8]| Uuid::from_slice(bytes).ok();
+    let talk: Option<Uuid> = row.try_get_by_index(10)?;
     Ok(CallRow {
         tenant: tenant.clone(),
         id: row.try_get_by_index(1)?,
+        // One that goes on since before there were conversations: nil until something is told of it.
+        talk: talk.unwrap_or_default(),
+        lent: detail.lent,
+        said: party(&detail.said),
+        corrected: party(&detail.corrected),
+        picked: party(&detail.picked),
+        linked: detail.linked,
+        said_at_end: detail.said_at_end(),
         begun: detail.begun,
         direction: small(detail.direction),
         medium: small(detail.medium),
@@ -258,19 +363,37 @@ pub(crate) async fn call_find(
     db: &impl ConnectionTrait,
     wanted: &HashSet<(TenantId, Uuid)>,
 ) -> Result<HashMap<(TenantId, Uuid), CallRow>, DbErr> {
+    let found = call_by(db, "id", wanted).await?;
+    Ok(found.into_iter().map(|row| ((row.tenant.clone(), row.id), row)).collect())
+}
+
+/// All legs of these conversations, each in order of its id.
+pub(crate) async fn call_legs(
+    db: &impl ConnectionTrait,
+    talks: &HashSet<(TenantId, Uuid)>,
+) -> Result<Vec<CallRow>, DbErr> {
+    let mut found = call_by(db, "conversation", talks).await?;
+    found.sort_by_key(|row| row.id);
+    Ok(found)
+}
+
+async fn call_by(
+    db: &impl ConnectionTrait,
+    column: &str,
+    wanted: &HashSet<(TenantId, Uuid)>,
+) -> Result<Vec<CallRow>, DbErr> {
     let mut by_tenant: HashMap<&TenantId, Vec<Value>> = HashMap::new();
     for (tenant, id) in wanted {
         by_tenant.entry(tenant).or_default().push(Value::from(*id));
     }
-    let mut found = HashMap::with_capacity(wanted.len());
+    let mut found = Vec::with_capacity(wanted.len());
     let select = format!("SELECT {} FROM call_leg WHERE tenant = ", COLUMNS.join(", "));
     for (tenant, ids) in by_tenant {
         for ids in ids.chunks(5_000) {
             let rows =
-                Sql::new(db, &select).bind(tenant.as_str()).text(" AND ").in_list("id", ids.to_vec()).all(db).await?;
+                Sql::new(db, &select).bind(tenant.as_str()).text(" AND ").in_list(column, ids.to_vec()).all(db).await?;
             for row in rows {
-                let row = read(tenant, &row)?;
-                found.insert((tenant.clone(), row.id), row);
+                found.push(read(tenant, &row)?);
             }
         }
     }
@@ -292,13 +415,14 @@ pub(crate) async fn call_put<'a>(tx: &Tx, calls: impl Iterator<Item = &'a CallRo
             row.recorded_at.as_micros().into(),
             Detail::of(row).encode_to_vec().into(),
             row.sealed.clone().into(),
+            row.talk.into(),
         ]);
     }
     rows.insert_with(
         tx.db(),
         "ON CONFLICT (tenant, id) DO UPDATE SET state = excluded.state, origin = excluded.origin, \
          subject = excluded.subject, interaction_id = excluded.interaction_id, case_id = excluded.case_id, \
-         detail = excluded.detail, sealed = excluded.sealed",
+         detail = excluded.detail, sealed = excluded.sealed, conversation = excluded.conversation",
     )
     .await?;
     Ok(())

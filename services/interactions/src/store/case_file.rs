@@ -7,8 +7,9 @@ use rapport_types::{TenantId, Uuid};
 use serde::{Deserialize, Serialize};
 
 use super::Filter;
+use super::case_history::{Step, history_insert};
 use super::interaction::limit;
-use crate::domain::{Case, CaseStatus, Origin};
+use crate::domain::{Assignee, Case, CaseStatus, Origin};
 
 /// The columns of `case_file`, in the order in which rows are read and written.
 const COLUMNS: &[&str] = &[
@@ -31,19 +32,9 @@ const COLUMNS: &[&str] = &[
     "sealed",
     "recorded_at",
     "updated_at",
-];
-
-const EVENT: &[&str] = &[
-    "tenant",
-    "case_id",
-    "version",
-    "from_status",
-    "to_status",
-    "occurred_at",
-    "recorded_at",
-    "principal",
-    "source_system",
-    "sealed",
+    "assignee_kind",
+    "assignee",
+    "assigned_at",
 ];
 
 /// A case as it stands. Its texts stay sealed, so that it can be kept for the retry of a request.
@@ -63,6 +54,8 @@ pub(crate) struct CaseRow {
     pub(crate) interactions: Vec<Uuid>,
     pub(crate) recorded_at: Timestamp,
     pub(crate) updated_at: Timestamp,
+    /// Who is to see to it, and since when.
+    pub(crate) assignment: Option<(Assignee, Timestamp)>,
 }
 
 /// One step of a case's history.
@@ -79,6 +72,8 @@ pub(crate) struct CaseMove {
     pub(crate) principal: String,
     pub(crate) source_system: String,
     pub(crate) sealed: Option<Vec<u8>>,
+    /// What it did.
+    pub(crate) step: Step,
 }
 
 /// Writes new cases with the first step of their history, each with who opened it.
@@ -107,11 +102,13 @@ pub(crate) async fn case_insert(tx: &Tx, opened: &[(CaseRow, String)]) -> Result
             principal: principal.clone(),
             source_system: row.source_system.clone(),
             sealed: None,
+            step: Step::Moved,
         });
     }
     cases.insert(tx.db()).await?;
     links.insert(tx.db()).await?;
-    history_insert(tx, &moves).await
+    history_insert(tx, &moves).await?;
+    Ok(())
 }
 
 /// Writes what became of cases, and the steps that led there.
@@ -151,26 +148,7 @@ pub(crate) async fn case_update(
         ]);
     }
     rows.update_by(tx.db(), &["tenant", "id"]).await?;
-    history_insert(tx, moves).await
-}
-
-async fn history_insert(tx: &Tx, moves: &[CaseMove]) -> Result<(), StoreError> {
-    let mut rows = Rows::new("case_event", EVENT);
-    for step in moves {
-        rows.push([
-            step.tenant.as_str().into(),
-            step.id.into(),
-            step.version.into(),
-            step.from.map(CaseStatus::code).into(),
-            step.to.code().into(),
-            step.occurred_at.as_micros().into(),
-            step.recorded_at.as_micros().into(),
-            step.principal.as_str().into(),
-            step.source_system.as_str().into(),
-            step.sealed.clone().into(),
-        ]);
-    }
-    rows.insert(tx.db()).await?;
+    history_insert(tx, moves).await?;
     Ok(())
 }
 
@@ -195,6 +173,9 @@ fn push(rows: &mut Rows, row: &CaseRow) {
         row.sealed.clone().into(),
         row.recorded_at.as_micros().into(),
         row.updated_at.as_micros().into(),
+        row.assignment.as_ref().map(|(assignee, _)| assignee.kind().code()).into(),
+        row.assignment.as_ref().map(|(assignee, _)| assignee.text()).into(),
+        row.assignment.as_ref().map(|(_, at)| at.as_micros()).into(),
     ]);
 }
 
@@ -218,6 +199,8 @@ fn read(tenant: &TenantId, row: &QueryResult) -> Result<CaseRow, DbErr> {
     let origin: Uuid = row.try_get_by_index(10)?;
     let named: bool = row.try_get_by_index(11)?;
     let role_type: String = row.try_get_by_index(12)?;
+    let assignee: Option<(i16, String)> = row.try_get_by_index::<Option<i16>>(19)?.zip(row.try_get_by_index(20)?);
+    let assignee = assignee.and_then(|(kind, text)| Assignee::stored(kind, text));
     let alias: Option<Uuid> = row.try_get_by_index(COLUMNS.len())?;
     Ok(CaseRow {
         tenant: tenant.clone(),
@@ -242,6 +225,7 @@ fn read(tenant: &TenantId, row: &QueryResult) -> Result<CaseRow, DbErr> {
         interactions: Vec::new(),
         recorded_at: time(17)?,
         updated_at: time(18)?,
+        assignment: assignee.zip(maybe(21)?),
     })
 }
 

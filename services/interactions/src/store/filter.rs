@@ -5,7 +5,7 @@ use rapport_store::Sql;
 use rapport_store::sea_orm::Value;
 use rapport_types::error::Error;
 
-use crate::domain::{CasePriority, CaseStatus, Direction, Function, Medium};
+use crate::domain::{AssigneeKind, CasePriority, CaseStatus, CommitmentState, Direction, Function, Medium, Side};
 
 /// A condition over the rows of one list.
 #[derive(Debug)]
@@ -106,6 +106,19 @@ static CASE: LazyLock<Fields> = LazyLock::new(|| {
         .int("reopen_count", "c.reopen_count")
         .time("opened_time", "c.opened_at")
         .time("updated_time", "c.updated_at")
+        .enumeration("assignee_kind", "c.assignee_kind", words!(AssigneeKind))
+        .text("team", "(CASE c.assignee_kind WHEN 1 THEN c.assignee END)")
+        .text("user", "(CASE c.assignee_kind WHEN 2 THEN c.assignee END)")
+});
+static COMMITMENT: LazyLock<Fields> = LazyLock::new(|| {
+    Fields::new()
+        .enumeration("state", "c.state", words!(CommitmentState))
+        .enumeration("side", "c.side", words!(Side))
+        .enumeration("owner_kind", "c.owner_kind", words!(AssigneeKind))
+        .text("owner", "c.owner")
+        .text("role_type", "c.role_type")
+        .time("due_time", "c.due_at")
+        .time("made_time", "c.made_at")
 });
 
 fn lower(fields: &Fields, filter: &str) -> Result<Filter, Error> {
@@ -128,6 +141,11 @@ pub(crate) fn timeline_filter(filter: &str) -> Result<Filter, Error> {
 /// A filter of ListCases; the case is `c`.
 pub(crate) fn case_filter(filter: &str) -> Result<Filter, Error> {
     lower(&CASE, filter)
+}
+
+/// A filter of ListCommitments; the commitment is `c`.
+pub(crate) fn commitment_filter(filter: &str) -> Result<Filter, Error> {
+    lower(&COMMITMENT, filter)
 }
 
 #[cfg(test)]
@@ -167,5 +185,15 @@ mod tests {
         interaction_filter(r#"body == "x""#).unwrap_err();
         case_filter(r#"status in ["new", "waiting"] && priority == "urgent" && type == "complaint""#).unwrap();
         case_filter(r#"status == "WAITING""#).unwrap_err();
+        case_filter(r#"!has(assignee_kind) || assignee_kind == "team" && team == "desk" || user in ["users/ana"]"#)
+            .unwrap();
+        case_filter(r#"assignee == "users/ana""#).unwrap_err();
+        commitment_filter(r#"state == "open" && side == "ours" && due_time < timestamp("2026-01-01T00:00:00Z")"#)
+            .unwrap();
+        commitment_filter(r#"made_time < timestamp("2026-01-01T00:00:00Z") && owner_kind == "user""#).unwrap();
+        commitment_filter(r#"owner == "users/ana" && role_type == "dealer""#).unwrap();
+        for bad in [r#"promise == "x""#, r#"state == "late""#, "late"] {
+            commitment_filter(bad).unwrap_err();
+        }
     }
 }

@@ -3,6 +3,7 @@ use std::collections::{HashMap, HashSet};
 use prost::Message;
 use rapport_store::sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use rapport_store::{Rows, Sql, StoreError, SubjectKeys, Tx};
+use rapport_types::error::Error;
 use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
@@ -10,7 +11,7 @@ use super::Filter;
 use super::participant::Detail;
 use super::sealing;
 use crate::commands::Recorded;
-use crate::domain::SurveyResponseName;
+use crate::domain::{Effort, NewInteraction, Origin, SurveyResponseName};
 
 /// The columns of `interaction`, in the order in which rows are read and written; `retracted` comes last when read.
 pub(super) const COLUMNS: &[&str] = &[
@@ -74,6 +75,44 @@ pub(crate) struct AmountColumns {
 }
 
 impl InteractionRow {
+    /// The first version of an interaction, of which nothing is written yet.
+    ///
+    /// # Errors
+    /// Precondition `ERASED`.
+    pub(crate) fn first(
+        tenant: &TenantId,
+        id: Uuid,
+        new: &NewInteraction,
+        origins: &[Origin],
+        recorded_at: Timestamp,
+        keys: &SubjectKeys,
+    ) -> Result<InteractionRow, Error> {
+        let subject = origins.first().map(|origin| origin.id).unwrap_or_default();
+        Ok(InteractionRow {
+            id,
+            version: 1,
+            supersedes: None,
+            kind: new.kind.to_string(),
+            medium: new.channel.medium.code(),
+            online: new.channel.online,
+            direction: new.direction.code(),
+            occurred_at: new.occurred_at,
+            recorded_at,
+            valence: new.valence.map(|valence| (valence.value, valence.method.code(), valence.confidence)),
+            effort: new.effort.map(Effort::get),
+            amount: new.amount.map(|amount| AmountColumns {
+                kind: amount.kind.code(),
+                units: amount.money.units(),
+                nanos: amount.money.nanos(),
+                currency: amount.money.currency().to_string(),
+            }),
+            subject,
+            detail: Detail::of(tenant, new, origins, keys, None).map_err(sealing::decided)?,
+            sealed: sealing::interaction_text(keys, tenant, subject, new).map_err(sealing::decided)?,
+            retracted: false,
+        })
+    }
+
     /// The columns of a select, qualified with `i.`.
     pub(super) fn selection() -> String {
         let columns: Vec<String> = COLUMNS.iter().map(|column| format!("i.{column}")).collect();

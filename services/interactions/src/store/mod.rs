@@ -1,7 +1,12 @@
 //! The tables of this service and their statements; the only room beside `migration` that knows SQL.
 
 mod call;
+mod call_text;
 mod case_file;
+mod case_follow;
+mod case_history;
+mod commitment;
+mod commitment_text;
 mod filter;
 mod identifier;
 mod interaction;
@@ -13,22 +18,28 @@ mod tie;
 mod timeline;
 mod version;
 
-pub(crate) use call::{CallRow, CallText, call_find, call_put};
+pub(crate) use call::{CallRow, Said, call_find, call_legs, call_put};
+pub(crate) use call_text::{CallText, TransferText};
 pub(crate) use case_file::{CaseMove, CasePage, CaseRow, case_find, case_insert, case_list, case_update};
-pub(crate) use filter::{Filter, case_filter, interaction_filter, timeline_filter};
-pub(crate) use identifier::{
-    HolderRow, alias_find, alias_insert, alias_origins, holder_replace, identifier_find, identifier_move,
+pub(crate) use case_follow::{Follow, case_follow, case_link, case_waiting};
+pub(crate) use case_history::{Step, case_assign, case_history, case_notes};
+pub(crate) use commitment::{
+    CommitmentPage, CommitmentRow, commitment_due, commitment_find, commitment_insert, commitment_list,
+    commitment_lock, commitment_update,
 };
+pub(crate) use commitment_text::{CommitmentText, commitment_ending, commitment_open, commitment_text};
+pub(crate) use filter::{Filter, case_filter, commitment_filter, interaction_filter, timeline_filter};
+pub(crate) use identifier::{HolderRow, alias_find, alias_origins, holder_replace, identifier_find, identifier_move};
 pub(crate) use interaction::{
     AmountColumns, InteractionRow, ListPage, interaction_find, interaction_insert, interaction_insert_of,
     interaction_known, interaction_list,
 };
 pub(crate) use participant::StoredParticipant;
-pub(crate) use section::{Known, SectionKey, section_drop, section_find, section_put};
+pub(crate) use section::{Known, Mark, SectionKey, section_drop, section_find, section_marks, section_put};
 pub(crate) use survey::{
     Counting, ResponsePage, ResponseRow, SurveyRow, case_known, response_count, response_find, response_insert,
     response_list, response_retract, survey_find, survey_insert, survey_list,
 };
 pub(crate) use tie::{Tie, TieKey, complaint_count, holder_list, tie_change, tie_list};
 pub(crate) use timeline::{TimelinePage, timeline_page};
-pub(crate) use version::{Revised, interaction_stand, version_find, version_replace};
+pub(crate) use version::{Revised, interaction_stand, version_find, version_first, version_replace};

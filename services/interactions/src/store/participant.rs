@@ -41,9 +41,34 @@ pub(crate) struct StoredParticipant {
     /// The identifier that was used, sealed under the origin; empty when there was none.
     #[prost(bytes = "vec", tag = "5")]
     pub(crate) identifier: Vec<u8>,
+    /// The origin that the fact came by, 16 bytes, where somebody said that it was somebody else; else empty.
+    #[prost(bytes = "vec", tag = "6")]
+    came_by: Vec<u8>,
+    /// Whether the party was named then.
+    #[prost(bool, tag = "7")]
+    came_named: bool,
 }
 
 impl StoredParticipant {
+    /// The origin that the fact came by, and whether it named the party, where it was reassigned since.
+    pub(crate) fn came_by(&self) -> Option<(Uuid, bool)> {
+        Some((Uuid::from_slice(&self.came_by).ok()?, self.came_named))
+    }
+
+    /// Puts it under another origin. Back under the one that it came by, it is as if nothing had happened.
+    pub(crate) fn give(&mut self, origin: Uuid, named: bool) {
+        let (first, first_named) = self.came_by().unwrap_or((self.origin(), self.named));
+        if (first, first_named) == (origin, named) {
+            self.came_by = Vec::new();
+            self.came_named = false;
+        } else {
+            self.came_by = first.as_bytes().to_vec();
+            self.came_named = first_named;
+        }
+        self.origin = origin.as_bytes().to_vec();
+        self.named = named;
+    }
+
     /// The origin.
     pub(crate) fn origin(&self) -> Uuid {
         Uuid::from_slice(&self.origin).unwrap_or_default()
@@ -71,6 +96,8 @@ impl Detail {
                 role_type: participant.role_type.as_ref().map(ToString::to_string).unwrap_or_default(),
                 function: i32::from(participant.function.code()),
                 identifier,
+                came_by: Vec::new(),
+                came_named: false,
             });
         }
         Ok(Detail {

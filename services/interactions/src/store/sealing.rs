@@ -10,7 +10,7 @@ use crate::domain::{Identifier, NewCase, NewInteraction, Origin, Provenance};
 const INTERACTION_TEXT: &str = "interaction.text";
 const INTERACTION_IDENTIFIER: &str = "interaction.identifier";
 const CASE_TEXT: &str = "case.text";
-const CASE_NOTE: &str = "case_event.note";
+pub(super) const CASE_NOTE: &str = "case_event.note";
 
 /// What is sealed of an interaction, under the origin of its primary participant.
 #[derive(Clone, PartialEq, Message)]
@@ -140,14 +140,7 @@ pub(crate) fn reworded(
     if change.is_empty() {
         return Ok(sealed.map(<[u8]>::to_vec));
     }
-    let before = match sealed {
-        None => InteractionText::default(),
-        Some(sealed) => match keys.unseal(subject, INTERACTION_TEXT, sealed).map_err(decided)? {
-            Some(plain) => InteractionText::decode(plain.as_slice()).map_err(Error::internal)?,
-            None => InteractionText::default(),
-        },
-    };
-    let mut text = before;
+    let mut text = interaction_opened(keys, subject, sealed)?;
     if let Some(subject_line) = change.subject_line {
         subject_line.clone_into(&mut text.subject_line);
     }
@@ -169,6 +162,73 @@ pub(crate) fn reworded(
     keys.seal(subject, INTERACTION_TEXT, &plain).map(Some).map_err(decided)
 }
 
+/// What a version holds under one origin, sealed anew under another: the texts, and the identifier of a participant. What
+/// was erased is gone.
+///
+/// # Errors
+/// Precondition `ERASED`.
+pub(crate) fn resealed(
+    keys: &SubjectKeys,
+    sealed: Sealing<'_>,
+    (from, to): (&Subject, &Subject),
+) -> Result<Option<Vec<u8>>, Error> {
+    let (field, sealed) = match sealed {
+        Sealing::Texts(sealed) => (INTERACTION_TEXT, sealed),
+        Sealing::Identifier(sealed) => (INTERACTION_IDENTIFIER, sealed),
+        Sealing::Case(sealed) => (CASE_TEXT, sealed),
+        Sealing::Note(sealed) => (CASE_NOTE, sealed),
+    };
+    match keys.unseal(from, field, sealed).map_err(decided)? {
+        Some(plain) => keys.seal(to, field, &plain).map(Some).map_err(decided),
+        None => Ok(None),
+    }
+}
+
+/// What is sealed anew.
+#[derive(Debug)]
+pub(crate) enum Sealing<'a> {
+    /// The texts of an interaction.
+    Texts(&'a [u8]),
+    /// The identifier of a participant.
+    Identifier(&'a [u8]),
+    /// The texts of a case.
+    Case(&'a [u8]),
+    /// A note in a case's history.
+    Note(&'a [u8]),
+}
+
+/// The texts of an interaction, by keys that were loaded; empty when there are none, or when they were erased.
+///
+/// # Errors
+/// Internal.
+pub(crate) fn interaction_opened(
+    keys: &SubjectKeys,
+    subject: &Subject,
+    sealed: Option<&[u8]>,
+) -> Result<InteractionText, Error> {
+    let Some(sealed) = sealed else { return Ok(InteractionText::default()) };
+    match keys.unseal(subject, INTERACTION_TEXT, sealed).map_err(decided)? {
+        Some(plain) => InteractionText::decode(plain.as_slice()).map_err(Error::internal),
+        None => Ok(InteractionText::default()),
+    }
+}
+
+/// The identifier of a participant, by keys that were loaded; none when there is none, or when it was erased.
+///
+/// # Errors
+/// Internal.
+pub(crate) fn identifier_opened(
+    keys: &SubjectKeys,
+    subject: &Subject,
+    sealed: &[u8],
+) -> Result<Option<IdentifierText>, Error> {
+    if sealed.is_empty() {
+        return Ok(None);
+    }
+    let plain = keys.unseal(subject, INTERACTION_IDENTIFIER, sealed).map_err(decided)?;
+    plain.map(|plain| IdentifierText::decode(plain.as_slice()).map_err(Error::internal)).transpose()
+}
+
 /// A sealed identifier.
 pub(crate) fn identifier(
     keys: &SubjectKeys,
@@ -180,12 +240,13 @@ pub(crate) fn identifier(
     keys.seal(&subject(tenant, origin), INTERACTION_IDENTIFIER, &plain)
 }
 
-fn identifier_text(identifier: &Identifier) -> IdentifierText {
+/// What is sealed of an identifier.
+pub(crate) fn identifier_text(identifier: &Identifier) -> IdentifierText {
     IdentifierText { scheme: identifier.scheme_name().to_owned(), value: identifier.given().to_owned() }
 }
 
 /// A failure to seal, within a decision.
-pub(super) fn decided(error: StoreError) -> Error {
+pub(crate) fn decided(error: StoreError) -> Error {
     match error {
         StoreError::Domain(error) => error,
         other => Error::internal(other),
@@ -214,6 +275,11 @@ pub(crate) fn case_text(keys: &SubjectKeys, tenant: &TenantId, origin: Uuid, cas
         reason: case.provenance.reason.clone(),
     };
     keys.seal(&subject(tenant, origin), CASE_TEXT, &text.encode_to_vec()).map_err(decided)
+}
+
+/// The sealed texts of a case of which nothing can be read any more.
+pub(crate) fn case_blank(keys: &SubjectKeys, subject: &Subject) -> Result<Vec<u8>, Error> {
+    keys.seal(subject, CASE_TEXT, &CaseText::default().encode_to_vec()).map_err(decided)
 }
 
 /// The sealed note of a transition; none when nothing was said.

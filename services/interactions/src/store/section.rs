@@ -114,6 +114,41 @@ pub(crate) async fn section_find(
     Ok(known.collect())
 }
 
+/// Which section of whom is kept, and how new it is.
+pub(crate) type Mark = (Uuid, i16, String, i64, i64);
+
+/// What is kept of some parties, of one sort or of all, without what it says: to notice that something was learned,
+/// whichever replica learned it.
+pub(crate) async fn section_marks(
+    db: &impl ConnectionTrait,
+    tenant: &TenantId,
+    parties: &[Uuid],
+    kind: Option<SectionKind>,
+) -> Result<Vec<Mark>, DbErr> {
+    if parties.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut sql = Sql::new(db, "SELECT party, kind, facet, position, as_of FROM desk_section WHERE tenant = ")
+        .bind(tenant.as_str())
+        .text(" AND ")
+        .in_list("party", parties.iter().map(|party| Value::from(*party)).collect());
+    if let Some(kind) = kind {
+        sql = sql.text(" AND kind = ").bind(kind.code());
+    }
+    let mut marks = Vec::new();
+    for row in sql.all(db).await? {
+        marks.push((
+            row.try_get_by_index(0)?,
+            row.try_get_by_index(1)?,
+            row.try_get_by_index(2)?,
+            row.try_get_by_index(3)?,
+            row.try_get_by_index(4)?,
+        ));
+    }
+    marks.sort_unstable();
+    Ok(marks)
+}
+
 type Row = (SectionKey, (i64, Timestamp), Vec<u8>);
 
 async fn rows(

@@ -5,7 +5,7 @@ use rapport_store::{Rows, Sql, Tx};
 use rapport_types::{TenantId, Uuid};
 
 use super::InteractionRow;
-use super::interaction::COLUMNS;
+use super::interaction::{COLUMNS, PARTICIPANT};
 
 /// The columns of `interaction_version`: those of `interaction`, and until when the version was in force.
 static PAST: [&str; 22] = with("superseded_at");
@@ -93,6 +93,21 @@ pub(crate) async fn version_replace(tx: &Tx, revised: &[Revised]) -> Result<(), 
             .execute(tx.db())
             .await?;
     }
+    index.insert(tx.db()).await?;
+    Ok(())
+}
+
+/// Writes first versions at once, for transactions in which another one may follow.
+pub(crate) async fn version_first(tx: &Tx, rows: &[(TenantId, InteractionRow)]) -> Result<(), DbErr> {
+    let mut interactions = Rows::new("interaction", COLUMNS);
+    let mut index = Rows::new("interaction_participant", PARTICIPANT);
+    for (tenant, row) in rows {
+        interactions.push(row.cells(tenant));
+        for ordinal in 0..row.detail.participants.len() {
+            index.push(participant(tenant, row, ordinal));
+        }
+    }
+    interactions.insert(tx.db()).await?;
     index.insert(tx.db()).await?;
     Ok(())
 }

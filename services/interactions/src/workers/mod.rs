@@ -1,5 +1,9 @@
 //! What runs beside the calls.
 
+mod due_commitments;
 mod keep_sections;
 
+pub(crate) use due_commitments::due_commitments;
+#[cfg(test)]
+pub(crate) use due_commitments::fall_due;
 pub(crate) use keep_sections::Keeper;

@@ -9,7 +9,7 @@ use super::post::ledger_lock;
 use super::told::tell;
 use crate::domain::{Key, Member, Occasion, ProgramState, Rule, Trigger, Unearned};
 use crate::error::refused;
-use crate::store::{Catalogs, Wanted, books_open, books_save, catalogs_load, member_of_parties};
+use crate::store::{Books, Catalogs, Wanted, books_open, books_save, catalogs_load, entry_of, member_of_parties};
 
 /// Something that happened elsewhere and may earn.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +27,18 @@ pub(crate) struct Earning {
     pub(crate) traceparent: Option<String>,
 }
 
-/// Posts what these earn by every rule that they set off, once for each member, rule and source, in a fixed number of
+/// Something that was taken for somebody's and turned out to be another's: what they earned by it is taken back.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Unearning {
+    pub(crate) tenant: TenantId,
+    /// Whose it is not.
+    pub(crate) party: Uuid,
+    /// The name of what happened.
+    pub(crate) source: String,
+    pub(crate) traceparent: Option<String>,
+}
+
+/// Takes back what was somebody else's, then posts what these earn by every rule that they set off, once for each member, rule and source, in a fixed number of
 /// statements; gives how many postings that were. It is for consumers, in the transaction that moves their cursor; what
 /// earns nothing, or has earned before, is left out.
 ///
@@ -37,10 +48,12 @@ pub(crate) async fn earn(
     tx: &Tx,
     world: &World,
     catalogs: &Catalogs,
+    unearnings: &[Unearning],
     earnings: &[Earning],
     out: &mut Outbox,
 ) -> Result<usize, StoreError> {
-    let parties: BTreeSet<Key> = earnings.iter().map(|one| (one.tenant.clone(), one.party)).collect();
+    let mut parties: BTreeSet<Key> = earnings.iter().map(|one| (one.tenant.clone(), one.party)).collect();
+    parties.extend(unearnings.iter().map(|one| (one.tenant.clone(), one.party)));
     let mut members: HashMap<Key, Member> = HashMap::new();
     let mut memberships: HashMap<Key, Vec<Key>> = HashMap::new();
     let mut programs = BTreeSet::new();
@@ -64,22 +77,35 @@ pub(crate) async fn earn(
             }
         }
     }
-    if jobs.is_empty() {
+    // By which rules it was earned, only the books know: rules that were changed since too.
+    let mut undone: Vec<(&Unearning, Key, Uuid)> = Vec::new();
+    for unearning in unearnings {
+        let whose = memberships.get(&(unearning.tenant.clone(), unearning.party)).into_iter().flatten();
+        for (key, member) in whose.filter_map(|key| Some((key, members.get(key)?))) {
+            let catalog = catalogs.get(&(unearning.tenant.clone(), member.program));
+            let rules = catalog.into_iter().flat_map(|catalog| catalog.rules.keys());
+            undone.extend(rules.map(|rule| (unearning, key.clone(), *rule)));
+        }
+    }
+    if jobs.is_empty() && undone.is_empty() {
         return Ok(0);
     }
-    let wanted = Wanted {
+    let mut wanted = Wanted {
         members: jobs.iter().map(|(_, key, _)| key.clone()).collect(),
-        takers: BTreeSet::new(),
+        takers: undone.iter().map(|(_, key, _)| key.clone()).collect(),
         sources: jobs
             .iter()
             .map(|(earning, key, rule)| (key.0.clone(), key.1, rule.id, earning.source.clone()))
             .collect(),
     };
+    wanted.members.extend(wanted.takers.iter().cloned());
+    wanted.sources.extend(undone.iter().map(|(one, key, rule)| (key.0.clone(), key.1, *rule, one.source.clone())));
     // Nobody else may write to these books until the transaction ends. Members never change.
     let locks: Vec<LockKey> = wanted.members.iter().map(|(tenant, member)| ledger_lock(tenant, *member)).collect();
     tx.lock(&locks).await?;
     members.retain(|key, _| wanted.members.contains(key));
     let mut books = books_open(tx.db(), &wanted, members, catalogs, tx.now()).await?;
+    take_back(tx, world, &mut books, &undone, out).await?;
     let mut earned = 0;
     for (earning, key, rule) in jobs {
         let Earning { tenant, money, source, occurred_at, traceparent, .. } = earning;
@@ -102,4 +128,31 @@ pub(crate) async fn earn(
     }
     books_save(tx.db(), books).await?;
     Ok(earned)
+}
+
+/// Takes back what was earned by what was somebody else's.
+async fn take_back(
+    tx: &Tx,
+    world: &World,
+    books: &mut Books,
+    undone: &[(&Unearning, Key, Uuid)],
+    out: &mut Outbox,
+) -> Result<(), StoreError> {
+    let mut earned = Vec::new();
+    for (unearning, key, rule) in undone {
+        let holder = books.holders.get(key);
+        let by = holder.and_then(|holder| holder.earned_by.get(&(*rule, unearning.source.clone())));
+        earned.extend(by.map(|transaction| (*unearning, key, *rule, *transaction)));
+    }
+    let transactions = earned.iter().map(|(_, key, _, transaction)| ((*key).clone(), *transaction)).collect();
+    let entries = entry_of(tx.db(), &transactions).await?;
+    for (unearning, key, rule, transaction) in earned {
+        let Some(given) = entries.get(&(key.clone(), transaction)) else { continue };
+        let Some((holder, catalog)) = books.of(key) else { continue };
+        if let Some(done) = holder.unearn(&catalog, rule, given, world.next_id(), tx.now()) {
+            out.traceparent(unearning.traceparent.clone());
+            tell(out, &unearning.tenant, &holder.member, &done);
+        }
+    }
+    Ok(())
 }

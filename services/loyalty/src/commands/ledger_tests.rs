@@ -18,7 +18,9 @@ use super::*;
 use crate::domain::*;
 use crate::fixture::{clock, context, tenant};
 use crate::queries::{balances, journal, lots, standing};
-use crate::store::{Additions, Catalogs, LotPage, catalog_find, catalog_insert, catalogs_load, catalogs_warm, program_update};
+use crate::store::{
+    Additions, Catalogs, LotPage, catalog_find, catalog_insert, catalogs_load, catalogs_warm, program_update,
+};
 use crate::workers::settle;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -217,7 +219,7 @@ impl Work for Earn {
     type Output = usize;
 
     async fn run(&self, tx: &Tx, out: &mut Outbox) -> Result<usize, StoreError> {
-        earn(tx, &self.world, &self.catalogs, &self.earnings, out).await
+        earn(tx, &self.world, &self.catalogs, &[], &self.earnings, out).await
     }
 }
 

@@ -20,7 +20,7 @@ mod settle_members;
 mod told;
 
 pub(crate) use change_program::{Change, ChangeProgram, Receipt};
-pub(crate) use earn::{Earning, earn};
+pub(crate) use earn::{Earning, Unearning, earn};
 pub(crate) use enroll_member::{EnrollMember, Enrolled};
 pub(crate) use post::{Post, Posted, What};
 pub(crate) use settle_members::SettleMembers;

@@ -185,6 +185,52 @@ impl File {
         Ok(Posted { expired, entry, lot: None, uses })
     }
 
+    /// Takes back what was given by mistake, as far as it is there: first what is left of the lot it made, pending or not,
+    /// then what else is available, so that nothing is taken below zero. All open lots must have been read. None when
+    /// nothing of it is left.
+    pub(crate) fn take_back(
+        &mut self,
+        changes: &mut Changes,
+        posting: Posting,
+        given: &Entry,
+        now: Timestamp,
+    ) -> Option<Posted> {
+        let unit_type = posting.unit_type;
+        let expired = self.expire(changes, unit_type, now);
+        let holding = self.holdings.get(&unit_type)?;
+        // Lots that were made alike are alike: it does not matter which of them it is.
+        let made = |lot: &&Lot| {
+            (lot.earned_at, lot.recorded_at, lot.amount) == (given.effective_at, given.recorded_at, given.amount)
+        };
+        let own = holding.lots.iter().find(made);
+        let mut wanted = given.amount;
+        let mut used = Vec::new();
+        for (lot, some) in own
+            .map(|lot| (lot, lot.remaining))
+            .into_iter()
+            .chain(holding.lots.iter().filter(|lot| own != Some(*lot)).map(|lot| (lot, lot.available(now))))
+        {
+            let some = some.min(wanted);
+            if some > 0 {
+                wanted -= some;
+                used.push((lot.clone(), some));
+            }
+        }
+        let amount = given.amount - wanted;
+        if amount == 0 {
+            return None;
+        }
+        let entry = self.enter(changes, posting, (Account::Member, Account::Correction), amount, (now, now));
+        let holding = self.holdings.entry(unit_type).or_default();
+        let mut uses = Vec::new();
+        for (lot, some) in used {
+            holding.use_up(changes, &lot, some, 0);
+            uses.push(Use { sequence: entry.sequence, lot: lot.id, amount: some, effective_at: now });
+        }
+        changes.uses.extend_from_slice(&uses);
+        Some(Posted { expired, entry, lot: None, uses })
+    }
+
     /// Books what has expired: as of the instant it did, whenever that is done. All open lots must have been read if
     /// [`Holding::is_due`].
     pub(crate) fn expire(&mut self, changes: &mut Changes, unit_type: Uuid, now: Timestamp) -> Vec<Entry> {

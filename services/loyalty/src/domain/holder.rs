@@ -28,6 +28,8 @@ pub(crate) struct Holder {
     pub(crate) changes: Changes,
     pub(crate) changed_months: BTreeSet<(Uuid, i32)>,
     pub(crate) new_sources: Vec<(Uuid, String, Uuid)>,
+    /// What was taken back, and may be earned once more: rule and source.
+    pub(crate) gone_sources: Vec<(Uuid, String)>,
 }
 
 /// The tier that was told last.
@@ -85,6 +87,7 @@ impl Holder {
             changes: Changes::default(),
             changed_months: BTreeSet::new(),
             new_sources: Vec::new(),
+            gone_sources: Vec::new(),
         }
     }
 
@@ -162,6 +165,34 @@ impl Holder {
         let posted = self.file.take(&mut self.changes, posting, amount, now)?;
         self.count(catalog, unit, -amount, now);
         Ok(Done { posted, tier: self.announce(catalog, unit.kind, now) })
+    }
+
+    /// Takes back what was earned by a rule from a source, `given` by it: it was somebody else's. What of it was used since
+    /// stays used. Earned once more, it counts once more. None when nothing was left to take.
+    pub(crate) fn unearn(
+        &mut self,
+        catalog: &Catalog,
+        rule: Uuid,
+        given: &Entry,
+        transaction: Uuid,
+        now: Timestamp,
+    ) -> Option<Done> {
+        let key = (rule, given.source.clone());
+        self.earned_by.remove(&key)?;
+        self.new_sources.retain(|(by, source, _)| (*by, source) != (rule, &key.1));
+        self.gone_sources.push(key);
+        let unit = catalog.units.get(&given.unit_type)?;
+        let posting = Posting {
+            transaction,
+            kind: EntryKind::Adjustment,
+            unit_type: given.unit_type,
+            rule: Some(rule),
+            source: given.source.clone(),
+        };
+        let posted = self.file.take_back(&mut self.changes, posting, given, now)?;
+        // For tiers it counts no longer where it was earned.
+        self.count(catalog, unit, -posted.entry.amount, given.effective_at);
+        Some(Done { posted, tier: self.announce(catalog, unit.kind, now) })
     }
 
     /// Books what has expired and tells a tier that fell.

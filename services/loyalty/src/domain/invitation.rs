@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::code::coded;
 use super::gate::{Decider, Gate, Sent, Verdict};
-use rapport_types::Slug;
 use super::{MemberName, TransactionName};
+use rapport_types::Slug;
 
 resource_name!(pub(crate) InvitationName, "invitations", "invitation");
 resource_name!(pub(crate) SurveyName, "surveys", "survey");

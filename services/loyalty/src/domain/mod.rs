@@ -35,7 +35,7 @@ pub(crate) use program::{
     Program, ProgramState, TierWindow, display_name, grounds, not_negative, positive, source, within,
 };
 pub(crate) use quiet::{QuietHours, zone};
-pub(crate) use rule::{Award, Nothing, Rounding, Rule, Trigger, TriggerKind};
 pub(crate) use rapport_types::Slug;
+pub(crate) use rule::{Award, Nothing, Rounding, Rule, Trigger, TriggerKind};
 pub(crate) use tier::{Ladder, Months, Standing, Tier};
 pub(crate) use unit::{Expiry, ExpiryKind, UnitKind, UnitType};

@@ -12,7 +12,7 @@ use rapport_types::error::Error;
 use rapport_types::{Money, TenantId, Timestamp, Uuid};
 
 use super::reading::{Speaker, interaction, origin, party, response, speakers, time};
-use crate::commands::{Earning, earn};
+use crate::commands::{Earning, Unearning, earn};
 use crate::domain::{Key, Slug, Trigger};
 use crate::error::malformed_event;
 use crate::store::{
@@ -55,6 +55,8 @@ enum Said {
     Happened(Fact),
     /// What happened reads otherwise now: as far as it still waits, it will earn by that.
     Amended(Fact),
+    /// It turned out to be somebody else's: whoever took part in it before and no longer does has earned nothing by it.
+    Reassigned { interaction: Uuid, source: String, from: Vec<Speaker>, fact: Option<Fact> },
     /// An interaction counts no longer.
     Retracted(Uuid),
     /// An origin belongs to a party: what came by it earns now.
@@ -98,13 +100,14 @@ impl Consumer for Accruals {
         for one in heard {
             ledger.hear(one);
         }
-        let Claims { earnings, kept, gone, attributed, told, .. } = ledger;
+        let Claims { unearnings, earnings, kept, gone, attributed, told, .. } = ledger;
         alias_save(tx.db(), &told).await?;
         unclaimed_claim(tx.db(), &attributed).await?;
         unclaimed_delete(tx.db(), &gone).await?;
         unclaimed_insert(tx.db(), &worth_keeping(tx, kept).await?).await?;
-        if !earnings.is_empty() {
-            earn(tx, self.store.world(), &self.catalogs, &earnings, out).await?;
+        // In the order of the feed: what is taken back may have been earned in this very batch.
+        for (unearned, earned) in steps(&unearnings, &earnings) {
+            earn(tx, self.store.world(), &self.catalogs, &unearned, earned, out).await?;
         }
         Ok(())
     }
@@ -138,6 +141,26 @@ struct Claims {
     /// Interactions that no longer count.
     gone: BTreeSet<Key>,
     earnings: Vec<Earning>,
+    /// What is taken back, each with how many of the earnings came before it.
+    unearnings: Vec<(usize, Unearning)>,
+}
+
+/// What is taken back and what is earned, in steps: in each first the one, then the other.
+fn steps<'a>(unearnings: &'a [(usize, Unearning)], earnings: &'a [Earning]) -> Vec<(Vec<Unearning>, &'a [Earning])> {
+    let mut places: Vec<usize> = unearnings.iter().map(|(at, _)| *at).chain([0, earnings.len()]).collect();
+    places.sort_unstable();
+    places.dedup();
+    let mut steps = Vec::with_capacity(places.len());
+    for (step, from) in places.iter().enumerate() {
+        let until = places.get(step + 1).copied().unwrap_or(earnings.len());
+        let undone = unearnings.iter().filter(|(at, _)| at == from).map(|(_, one)| one.clone());
+        let undone: Vec<Unearning> = undone.collect();
+        let earned = earnings.get(*from..until).unwrap_or_default();
+        if !undone.is_empty() || !earned.is_empty() {
+            steps.push((undone, earned));
+        }
+    }
+    steps
 }
 
 impl Claims {
@@ -150,7 +173,11 @@ impl Claims {
                 Said::Attributed { origin, .. } => {
                     attributed.insert((tenant.clone(), *origin));
                 }
-                // Who took part is never amended, and what the event says of them is as old as the event.
+                Said::Reassigned { from, fact, .. } => {
+                    let now = fact.iter().flat_map(|fact| &fact.by);
+                    origins.extend(from.iter().chain(now).map(|one| (tenant.clone(), one.origin)));
+                }
+                // Who took part is the same, and what the event says of them is as old as the event.
                 Said::Amended(_) | Said::Retracted(_) => {}
             }
         }
@@ -162,28 +189,23 @@ impl Claims {
     fn hear(&mut self, heard: &Heard) {
         let Heard { tenant, traceparent, said } = heard;
         match said {
-            Said::Happened(fact) => {
-                let mut parties = BTreeSet::new();
-                for Speaker { origin, party } in &fact.by {
-                    let key = (tenant.clone(), *origin);
-                    match self.whose.get(&key).copied().or(*party) {
-                        Some(party) => {
-                            parties.insert(party);
-                        }
-                        None => self.kept.push(fact.waiting(key)),
-                    }
-                }
-                // Two origins of one party did one thing.
-                for party in parties {
-                    self.earnings.push(Earning {
+            Said::Happened(fact) => self.earned(tenant, traceparent, fact),
+            Said::Reassigned { interaction, source, from, fact } => {
+                self.forget(tenant, *interaction);
+                let party = |one: &Speaker| self.whose.get(&(tenant.clone(), one.origin)).copied().or(one.party);
+                let now: BTreeSet<Uuid> = fact.iter().flat_map(|fact| &fact.by).filter_map(party).collect();
+                let before: BTreeSet<Uuid> = from.iter().filter_map(party).collect();
+                for party in before.difference(&now) {
+                    let undone = Unearning {
                         tenant: tenant.clone(),
-                        party,
-                        trigger: fact.trigger.clone(),
-                        money: fact.money,
-                        source: fact.source.clone(),
-                        occurred_at: fact.occurred_at,
+                        party: *party,
+                        source: source.clone(),
                         traceparent: traceparent.clone(),
-                    });
+                    };
+                    self.unearnings.push((self.earnings.len(), undone));
+                }
+                if let Some(fact) = fact {
+                    self.earned(tenant, traceparent, fact);
                 }
             }
             Said::Amended(fact) => {
@@ -227,6 +249,32 @@ impl Claims {
 }
 
 impl Claims {
+    /// What happened earns for those who are known, and waits for the others.
+    fn earned(&mut self, tenant: &TenantId, traceparent: &Option<String>, fact: &Fact) {
+        let mut parties = BTreeSet::new();
+        for Speaker { origin, party } in &fact.by {
+            let key = (tenant.clone(), *origin);
+            match self.whose.get(&key).copied().or(*party) {
+                Some(party) => {
+                    parties.insert(party);
+                }
+                None => self.kept.push(fact.waiting(key)),
+            }
+        }
+        // Two origins of one party did one thing.
+        for party in parties {
+            self.earnings.push(Earning {
+                tenant: tenant.clone(),
+                party,
+                trigger: fact.trigger.clone(),
+                money: fact.money,
+                source: fact.source.clone(),
+                occurred_at: fact.occurred_at,
+                traceparent: traceparent.clone(),
+            });
+        }
+    }
+
     /// What waits of an interaction, here and in the store, earns nothing as it is.
     fn forget(&mut self, tenant: &TenantId, interaction: Uuid) {
         self.kept.retain(|row| row.origin.0 != *tenant || row.interaction != interaction);
@@ -254,7 +302,19 @@ fn read(event: &Event) -> Result<Option<Said>, Error> {
         return Ok(happened(&recorded?)?.map(Said::Happened));
     }
     if let Some(amended) = event.decode::<interactions::InteractionAmended>() {
-        let after = amended?.after.ok_or_else(|| malformed_event("after"))?;
+        let interactions::InteractionAmended { after, replaced, .. } = amended?;
+        let after = after.ok_or_else(|| malformed_event("after"))?;
+        if !replaced.is_empty() {
+            let speaker = |one: &interactions::RecordedParticipant| {
+                Ok::<_, Error>(Speaker { origin: origin(&one.origin)?, party: party(&one.party)? })
+            };
+            return Ok(Some(Said::Reassigned {
+                interaction: interaction(&after.interaction)?,
+                source: after.interaction.clone(),
+                from: replaced.iter().map(speaker).collect::<Result<_, _>>()?,
+                fact: happened(&after)?,
+            }));
+        }
         return Ok(Some(match happened(&after)? {
             Some(fact) => Said::Amended(fact),
             // It may have been something that earns before.

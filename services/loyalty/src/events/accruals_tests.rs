@@ -126,6 +126,50 @@ fn what_waits_earns_as_it_reads_when_it_is_claimed() {
     assert_eq!((ahead.earnings.len(), ahead.kept.len()), (0, 1));
 }
 
+/// The same interaction after somebody said that it was another party's.
+fn reassigned(position: i64, first: &Event, from: Uuid, to: Uuid) -> Event {
+    let mut after = first.decode::<contacts::InteractionRecorded>().unwrap().unwrap();
+    let participant = |id: Uuid| contacts::RecordedParticipant {
+        origin: id.to_string(),
+        party: if id == CALLER { String::new() } else { format!("parties/{id}") },
+        role_type: String::new(),
+        function: contacts::Function::Initiator.into(),
+    };
+    after.version = position;
+    after.participants = vec![participant(to)];
+    let name = after.interaction.clone();
+    let replaced = vec![participant(from)];
+    event(position, &name, &contacts::InteractionAmended { after: Some(after), replaced, ..Default::default() })
+}
+
+#[test]
+fn what_was_somebody_elses_is_taken_back_and_earns_for_them() {
+    let other = Uuid::from_u128(9);
+    let first = order(1, 1, &[PARTY], contacts::AmountKind::Order);
+    let found = claims(&[first.clone(), reassigned(2, &first, PARTY, other)]);
+    assert_eq!(found.earnings.iter().map(|one| one.party).collect::<Vec<_>>(), [PARTY, other]);
+    assert_eq!(found.unearnings.iter().map(|(at, one)| (*at, one.party)).collect::<Vec<_>>(), [(1, PARTY)]);
+    let steps = steps(&found.unearnings, &found.earnings);
+    let parties = |earned: &[Earning]| earned.iter().map(|one| one.party).collect::<Vec<_>>();
+    assert_eq!(steps.len(), 2);
+    assert_eq!((steps[0].0.len(), parties(steps[0].1)), (0, vec![PARTY]));
+    assert_eq!((steps[1].0.len(), parties(steps[1].1)), (1, vec![other]));
+    // A stranger's waits for the stranger no longer, and a party's for a stranger from now on.
+    let waiting = order(1, 1, &[CALLER], contacts::AmountKind::Order);
+    let named = claims(&[waiting.clone(), reassigned(2, &waiting, CALLER, other), attributed(3)]);
+    assert_eq!((parties(&named.earnings), named.kept.len(), named.unearnings.len()), (vec![other], 0, 0));
+    let given = claims(&[first.clone(), reassigned(2, &first, PARTY, CALLER)]);
+    assert_eq!((given.kept.len(), given.unearnings.len()), (1, 1));
+    // By another origin of the same party nothing is taken back.
+    let same = claims(&[attributed(1), waiting.clone(), reassigned(3, &waiting, CALLER, PARTY)]);
+    assert_eq!((same.unearnings.len(), parties(&same.earnings)), (0, vec![PARTY, PARTY]));
+    let mut poison = reassigned(2, &first, PARTY, other);
+    let mut payload = poison.decode::<contacts::InteractionAmended>().unwrap().unwrap();
+    payload.replaced[0].origin = "nobody".into();
+    poison.payload = prost::Message::encode_to_vec(&payload).into();
+    assert_eq!(read(&poison).unwrap_err().kind, Kind::Invalid);
+}
+
 #[test]
 fn an_answer_earns_by_its_category() {
     let response = format!("surveys/{}/responses/{}", Uuid::from_u128(1), Uuid::from_u128(2));
@@ -246,20 +290,78 @@ async fn club(cx: &Context) {
     ] {
         cx.store.submit(scope(), ChangeProgram { program: PROGRAM, change }).await.unwrap();
     }
+    enroll(cx, PARTY).await;
+}
+
+async fn enroll(cx: &Context, party: Uuid) {
+    let scope = Scope {
+        tenant: tenant("acme"),
+        principal: "users/ana".into(),
+        method: "test",
+        request_id: None,
+        fingerprint: [0; 32],
+        traceparent: None,
+    };
+    let recorded_at = Timestamp::EPOCH;
     let id = cx.world.next_id();
     let member = Member {
         id,
         program: PROGRAM,
-        party: PARTY,
+        party,
         role_type: None,
         number: Member::number_of(id),
         joined_at: recorded_at,
         recorded_at,
     };
-    cx.store.submit(scope(), EnrollMember { member, joined: false }).await.unwrap();
+    cx.store.submit(scope, EnrollMember { member, joined: false }).await.unwrap();
+}
+
+/// What a party's membership has.
+async fn balance(cx: &Context, party: Uuid) -> i64 {
+    let sql = "SELECT COALESCE(SUM(a.balance), 0) FROM member AS m JOIN account AS a \
+               ON a.tenant = m.tenant AND a.member_id = m.id WHERE m.party = ";
+    let row = Sql::new(cx.store.reader(), &sql.replace("SUM(a.balance)", "CAST(SUM(a.balance) AS BIGINT)"));
+    row.bind(party).one(cx.store.reader()).await.unwrap().unwrap().try_get_by_index(0).unwrap()
 }
 
 rapport_testkit::each_store! {
+    async fn points_go_with_the_interaction_to_whom_it_was_of(place: StorePlace) {
+        let cx = context(&place, &clock()).await;
+        club(&cx).await;
+        let other = Uuid::from_u128(9);
+        enroll(&cx, other).await;
+        let first = order(1, 1, &[PARTY], contacts::AmountKind::Order);
+        let second = order(2, 2, &[PARTY], contacts::AmountKind::Order);
+        learn(&cx, &[first.clone(), second.clone()]).await;
+        assert_eq!((balance(&cx, PARTY).await, balance(&cx, other).await), (20, 0));
+        let moved = reassigned(3, &first, PARTY, other);
+        learn(&cx, std::slice::from_ref(&moved)).await;
+        assert_eq!((balance(&cx, PARTY).await, balance(&cx, other).await), (10, 10));
+        // The same event again, as after a crash before the cursor moved.
+        learn(&cx, std::slice::from_ref(&moved)).await;
+        assert_eq!((balance(&cx, PARTY).await, balance(&cx, other).await), (10, 10));
+        // Back, and forth within one batch.
+        learn(&cx, &[reassigned(4, &first, other, PARTY)]).await;
+        assert_eq!((balance(&cx, PARTY).await, balance(&cx, other).await), (20, 0));
+        learn(&cx, &[reassigned(5, &first, PARTY, other), reassigned(6, &first, other, PARTY), reassigned(7, &first, PARTY, other)]).await;
+        assert_eq!((balance(&cx, PARTY).await, balance(&cx, other).await), (10, 10));
+        // To somebody who is no member, and to a stranger who is known later.
+        learn(&cx, &[reassigned(8, &first, other, Uuid::from_u128(77))]).await;
+        assert_eq!((balance(&cx, PARTY).await, balance(&cx, other).await), (10, 0));
+        learn(&cx, &[reassigned(9, &second, PARTY, CALLER)]).await;
+        assert_eq!((balance(&cx, PARTY).await, unclaimed(&cx).await), (0, 1));
+        learn(&cx, &[attributed(10)]).await;
+        assert_eq!((balance(&cx, PARTY).await, unclaimed(&cx).await), (10, 0));
+        // What was used stays used: no balance is below zero.
+        let db = cx.store.reader();
+        let sum = "SELECT CAST(SUM(CASE WHEN taker = 1 THEN amount ELSE -amount END) AS BIGINT) FROM entry";
+        let sum: i64 = Sql::new(db, sum).one(db).await.unwrap().unwrap().try_get_by_index(0).unwrap();
+        assert_eq!(sum, balance(&cx, PARTY).await + balance(&cx, other).await, "the journal says what the accounts hold");
+        let lots: i64 = Sql::new(db, "SELECT CAST(SUM(remaining) AS BIGINT) FROM lot").one(db).await.unwrap().unwrap().try_get_by_index(0).unwrap();
+        assert_eq!(lots, sum, "and what is left of the lots");
+        cx.store.close().await;
+    }
+
     async fn each_fact_earns_once_in_the_books(place: StorePlace) {
         let cx = context(&place, &clock()).await;
         club(&cx).await;

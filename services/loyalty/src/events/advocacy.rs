@@ -51,6 +51,8 @@ enum Said {
     Attributed { origin: Uuid, party: Uuid },
     /// A case was opened that holds invitations back.
     Complaint { case: Uuid, row: ComplaintRow },
+    /// A case is under another origin from now on.
+    Given { case: Uuid, version: i64, origin: Uuid },
     /// A case went on.
     Moved { case: Uuid, version: i64, open: bool },
     /// Parties spoke for the tenant, maybe none any more.
@@ -188,7 +190,9 @@ async fn follow_complaints(tx: &Tx, heard: &[Heard]) -> Result<(), StoreError> {
     let cases: BTreeSet<Key> = heard
         .iter()
         .filter_map(|one| match &one.said {
-            Said::Complaint { case, .. } | Said::Moved { case, .. } => Some(key(&one.tenant, case)),
+            Said::Complaint { case, .. } | Said::Moved { case, .. } | Said::Given { case, .. } => {
+                Some(key(&one.tenant, case))
+            }
             _ => None,
         })
         .collect();
@@ -198,6 +202,11 @@ async fn follow_complaints(tx: &Tx, heard: &[Heard]) -> Result<(), StoreError> {
         match said {
             Said::Complaint { case, row } => {
                 complaints.entry(key(tenant, case)).or_insert_with(|| row.clone());
+            }
+            Said::Given { case, version, origin } => {
+                if let Some(row) = complaints.get_mut(&key(tenant, case)).filter(|row| row.version < *version) {
+                    (row.version, row.origin) = (*version, *origin);
+                }
             }
             Said::Moved { case, version, open } => {
                 // Other cases than complaints are not kept.
@@ -261,6 +270,11 @@ fn read(event: &Event, rules: &InvitationRules) -> Result<Option<Said>, Error> {
             opened_at: time(opened.occurred_time, "occurred_time")?,
         };
         return Ok(Some(Said::Complaint { case: case(&opened.case)?, row }));
+    }
+    if let Some(given) = event.decode::<interactions::CaseReassigned>() {
+        let given = given?;
+        let (case, origin) = (case(&given.case)?, origin(&given.origin)?);
+        return Ok(Some(Said::Given { case, version: given.version, origin }));
     }
     if let Some(moved) = event.decode::<interactions::CaseTransitioned>() {
         let moved = moved?;

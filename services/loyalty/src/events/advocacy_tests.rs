@@ -71,6 +71,16 @@ fn moved(position: i64, case: u128, version: i64, to: CaseStatus) -> Event {
     event(position, &name("cases", case), &payload)
 }
 
+fn given(position: i64, case: u128, version: i64, origin: Uuid) -> Event {
+    let payload = contacts::CaseReassigned {
+        case: name("cases", case),
+        version,
+        origin: origin.to_string(),
+        ..Default::default()
+    };
+    event(position, &name("cases", case), &payload)
+}
+
 fn attributed(position: i64) -> Event {
     let payload = contacts::OriginAttributed { origin: CALLER.to_string(), party: format!("parties/{PARTY}") };
     event(position, &format!("origins/{CALLER}"), &payload)
@@ -260,6 +270,18 @@ each_store! {
         house.clock.advance(91 * 24 * HOUR);
         house.learn(&[moved(8, 2, 4, CaseStatus::InProgress), moved(9, 2, 3, CaseStatus::Resolved), promoter(10, 4)]).await;
         assert_eq!(house.newest().await.2, decider);
+        house.cx.store.close().await;
+    }
+
+    async fn a_complaint_that_is_somebody_elses_holds_back_them(place: StorePlace) {
+        let house = House::new(&place).await;
+        house.learn(&[opened(1, 1, "complaint", Uuid::from_u128(77)), given(2, 1, 2, PARTY), promoter(3, 1)]).await;
+        assert_eq!(house.newest().await.1, Some(Gate::OpenComplaint));
+        // Back again; and an older one that comes late changes nothing.
+        house.learn(&[given(4, 1, 3, Uuid::from_u128(77)), given(5, 1, 2, PARTY), promoter(6, 2)]).await;
+        assert_eq!(house.newest().await.0, InvitationState::Sent);
+        // Other cases than complaints are not kept.
+        house.learn(&[given(7, 9, 2, PARTY)]).await;
         house.cx.store.close().await;
     }
 

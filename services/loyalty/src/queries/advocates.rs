@@ -108,8 +108,7 @@ impl Advocates {
     async fn zone_of(&self, tenant: &TenantId, program: Uuid) -> Result<String, Error> {
         let key = (tenant.clone(), program);
         let wanted = BTreeSet::from([key.clone()]);
-        let found =
-            catalogs_load(self.cx.store.reader(), &wanted, &self.catalogs, true).await.map_err(read_error)?;
+        let found = catalogs_load(self.cx.store.reader(), &wanted, &self.catalogs, true).await.map_err(read_error)?;
         Ok(found.get(&key).map(|catalog| catalog.program.zone.name().to_owned()).unwrap_or_default())
     }
 }

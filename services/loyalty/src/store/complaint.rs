@@ -63,9 +63,13 @@ pub(crate) async fn complaint_save(
             row.opened_at.as_micros().into(),
         ]);
     }
-    rows.insert_with(db, "ON CONFLICT (tenant, case_id) DO UPDATE SET open = excluded.open, version = excluded.version")
-        .await
-        .map(drop)
+    rows.insert_with(
+        db,
+        "ON CONFLICT (tenant, case_id) DO UPDATE SET origin = excluded.origin, open = excluded.open, \
+         version = excluded.version",
+    )
+    .await
+    .map(drop)
 }
 
 /// The open complaints of these origins; of several the one that was opened first.

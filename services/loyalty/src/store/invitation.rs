@@ -333,11 +333,8 @@ pub(crate) async fn invitation_due(
     after: Option<&DuePlace>,
     limit: usize,
 ) -> Result<Vec<InvitationRow>, DbErr> {
-    let mut sql = Sql::new(db, &selection())
-        .text("state = ")
-        .bind(state.code())
-        .text(" AND timer_at <= ")
-        .bind(now.as_micros());
+    let mut sql =
+        Sql::new(db, &selection()).text("state = ").bind(state.code()).text(" AND timer_at <= ").bind(now.as_micros());
     if let Some(DuePlace { timer_at, tenant, id }) = after {
         sql = sql
             .text(" AND (timer_at, tenant, id) > (")

@@ -1,15 +1,19 @@
 //! The journal and the lots, as they are read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use rapport_store::sea_orm::{ConnectionTrait, DbErr, QueryResult};
 use rapport_store::Sql;
+use rapport_store::sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use rapport_types::{TenantId, Timestamp, Uuid};
 
 use super::catalog::coded;
 use super::ledger::LOT;
-use super::{key_of, time};
+use super::{MOST_KEYS, key_of, time};
 use crate::domain::{Account, Entry, EntryKind, Key, Lot, Months};
+
+/// The columns of an entry that is read.
+const ENTRY: &str = "sequence, unit_type_id, kind, transaction_id, giver, taker, amount, previous_balance, new_balance, \
+    rule_id, source, effective_at, recorded_at, sealed";
 
 /// An entry that is read.
 #[derive(Debug)]
@@ -27,14 +31,10 @@ pub(crate) async fn entry_list(
     before: Option<i64>,
     limit: usize,
 ) -> Result<Vec<EntryRow>, DbErr> {
-    let mut sql = Sql::new(
-        db,
-        "SELECT sequence, unit_type_id, kind, transaction_id, giver, taker, amount, previous_balance, new_balance, \
-         rule_id, source, effective_at, recorded_at, sealed FROM entry WHERE tenant = ",
-    )
-    .bind(tenant.as_str())
-    .text(" AND member_id = ")
-    .bind(member);
+    let mut sql = Sql::new(db, &format!("SELECT {ENTRY} FROM entry WHERE tenant = "))
+        .bind(tenant.as_str())
+        .text(" AND member_id = ")
+        .bind(member);
     if let Some(unit_type) = unit_type {
         sql = sql.text(" AND unit_type_id = ").bind(unit_type);
     }
@@ -62,6 +62,31 @@ fn entry(row: &QueryResult) -> Result<EntryRow, DbErr> {
         recorded_at: time(row, "recorded_at")?,
     };
     Ok(EntryRow { entry, sealed: row.try_get("", "sealed")? })
+}
+
+/// What these transactions entered into the journals of these members, by member and transaction.
+pub(crate) async fn entry_of(
+    db: &impl ConnectionTrait,
+    wanted: &BTreeSet<(Key, Uuid)>,
+) -> Result<HashMap<(Key, Uuid), Entry>, DbErr> {
+    let wanted: Vec<&(Key, Uuid)> = wanted.iter().collect();
+    let mut found = HashMap::new();
+    for some in wanted.chunks(MOST_KEYS) {
+        let values = some.iter().flat_map(|((tenant, member), transaction)| {
+            [Value::from(tenant.as_str()), (*member).into(), (*transaction).into()]
+        });
+        let rows = Sql::new(db, &format!("SELECT tenant, member_id, {ENTRY} FROM entry WHERE "))
+            .in_rows(&["tenant", "member_id", "transaction_id"], values.collect())
+            .all(db)
+            .await?;
+        for row in &rows {
+            let entry = entry(row)?.entry;
+            if let Some(transaction) = entry.transaction {
+                found.insert((key_of(row, "member_id")?, transaction), entry);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// A lot of a row.
@@ -175,18 +200,22 @@ pub(crate) async fn earned_until(
     unit_type: Uuid,
     at: Timestamp,
 ) -> Result<Vec<(Timestamp, i64)>, DbErr> {
+    // What was taken back counts no longer where it was earned, by whichever rule that was.
     let rows = Sql::new(
         db,
-        "SELECT effective_at, CASE WHEN taker = 1 THEN amount ELSE -amount END AS earned FROM entry WHERE tenant = ",
+        "SELECT CASE WHEN e.rule_id IS NOT NULL AND e.kind = 2 THEN COALESCE((SELECT MAX(a.effective_at) FROM entry AS a \
+         WHERE a.tenant = e.tenant AND a.member_id = e.member_id AND a.kind = 1 AND a.rule_id = e.rule_id \
+         AND a.source = e.source), e.effective_at) ELSE e.effective_at END AS effective_at, \
+         CASE WHEN e.taker = 1 THEN e.amount ELSE -e.amount END AS earned FROM entry AS e WHERE e.tenant = ",
     )
     .bind(tenant.as_str())
-    .text(" AND member_id = ")
+    .text(" AND e.member_id = ")
     .bind(member)
-    .text(" AND unit_type_id = ")
+    .text(" AND e.unit_type_id = ")
     .bind(unit_type)
-    .text(" AND kind <> ")
+    .text(" AND e.kind <> ")
     .bind(EntryKind::Expiry.code())
-    .text(" AND effective_at <= ")
+    .text(" AND e.effective_at <= ")
     .bind(at.as_micros())
     .all(db)
     .await?;

@@ -214,6 +214,8 @@ struct Tables {
     uses: Rows,
     months: Rows,
     sources: Rows,
+    /// What was taken back: tenant, source, member, rule.
+    gone: Vec<Value>,
 }
 
 impl Default for Tables {
@@ -263,6 +265,7 @@ impl Default for Tables {
             uses: Rows::new("lot_use", &["tenant", "member_id", "effective_at", "lot_id", "sequence", "amount"]),
             months: Rows::new("earned_month", &["tenant", "member_id", "unit_type_id", "month", "units"]),
             sources: Rows::new("earned_by", &["tenant", "member_id", "rule_id", "source", "transaction_id"]),
+            gone: Vec::new(),
         }
     }
 }
@@ -271,6 +274,9 @@ impl Tables {
     fn add(&mut self, key: &Key, holder: Holder, notes: &mut Notes) {
         let (tenant, member) = (key.0.as_str(), key.1);
         let Holder { file, changes, standing, .. } = &holder;
+        for (rule, source) in &holder.gone_sources {
+            self.gone.extend([tenant.into(), source.as_str().into(), member.into(), (*rule).into()]);
+        }
         if changes.is_empty() && !holder.told {
             return;
         }
@@ -384,6 +390,13 @@ impl Tables {
                 "ON CONFLICT (tenant, member_id, unit_type_id, month) DO UPDATE SET units = excluded.units",
             )
             .await?;
+        // Earned once more by the same rule, it is there again.
+        for gone in self.gone.chunks(4 * MOST_KEYS) {
+            Sql::new(db, "DELETE FROM earned_by WHERE ")
+                .in_rows(&["tenant", "source", "member_id", "rule_id"], gone.to_vec())
+                .execute(db)
+                .await?;
+        }
         self.sources.insert(db).await?;
         Ok(())
     }

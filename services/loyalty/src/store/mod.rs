@@ -20,11 +20,12 @@ pub(crate) use catalogs::{Catalogs, catalogs_load, catalogs_warm};
 pub(crate) use complaint::{ComplaintRow, complaint_find, complaint_open, complaint_save};
 pub(crate) use funnel::{funnel_counts, funnel_groups};
 pub(crate) use invitation::{
-    DuePlace, InvitationPage, InvitationRow, advocate_lock, invitation_due, invitation_find, invitation_hold, invitation_insert,
-    invitation_list, invitation_of_responses, invitation_sent, invitation_update,
+    DuePlace, InvitationPage, InvitationRow, advocate_lock, invitation_due, invitation_find, invitation_hold,
+    invitation_insert, invitation_list, invitation_of_responses, invitation_sent, invitation_update,
 };
 pub(crate) use journal::{
-    EntryRow, LotPage, LotPlace, due_list, earned_until, entry_list, lot_list, lots_as_of, lots_open, months_of,
+    EntryRow, LotPage, LotPlace, due_list, earned_until, entry_list, entry_of, lot_list, lots_as_of, lots_open,
+    months_of,
 };
 pub(crate) use ledger::{Books, Wanted, books_load, books_open, books_save};
 pub(crate) use member::{

@@ -92,6 +92,8 @@ pub struct Context {
     pub last: Vec<Happened>,
     /// Open cases: title and where it stands.
     pub cases: Vec<(String, String)>,
+    /// Open promises: what, whose, and until when.
+    pub promises: Vec<Promise>,
     /// Scores.
     pub scores: Vec<Felt>,
     /// The probability to order again at all.
@@ -122,6 +124,19 @@ impl Context {
     pub fn score(&self, definition: &str) -> Option<&Felt> {
         self.scores.iter().find(|score| score.definition.ends_with(definition))
     }
+}
+
+/// One open promise as the agent sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Promise {
+    /// What was promised.
+    pub what: String,
+    /// We promised it; else they did.
+    pub ours: bool,
+    /// Until when.
+    pub due: i64,
+    /// That has passed.
+    pub late: bool,
 }
 
 /// One score as the agent sees it.

@@ -7,8 +7,8 @@ use rapport_rpc::wire;
 use rapport_scoring_models::clv::{GammaGamma, Kind};
 use rapport_types::error::{Collector, Error, FieldError};
 use rapport_types::money::{Currency, Money};
-use rapport_types::{Slug, reason};
 use rapport_types::text::{Limits, Text};
+use rapport_types::{Slug, reason};
 
 use crate::domain::{ClvModel, ClvModelName, Day, Family, FitOrder, Fitted, Outlook, PartyName, SpendFitted, Spending};
 use crate::queries::{Answer, Question};

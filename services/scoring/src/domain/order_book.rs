@@ -276,6 +276,25 @@ mod tests {
         sums
     }
 
+    #[test]
+    fn an_order_goes_with_its_interaction_to_whom_it_was_of() {
+        let version = |number: i64, origin: u8| Version {
+            interaction: Uuid::from_u128(1),
+            number,
+            supersedes: None,
+            purchase: purchase(2, origin, 3, 12),
+        };
+        let mut book = OrderBook::default();
+        book.record(&tenant(), &version(1, 7));
+        book.record(&tenant(), &version(2, 8));
+        // The version before it, late.
+        book.record(&tenant(), &version(1, 7));
+        let (lines, sums) = book.into_changes();
+        assert_eq!(lines.values().next().unwrap().purchase, purchase(2, 8, 3, 12));
+        let whose: Vec<(u128, DaySum)> = sums.into_iter().map(|(key, sum)| (key.origin.as_u128(), sum)).collect();
+        assert_eq!(whose, [(8, DaySum { orders: 1, ordered: 12, ..DaySum::default() })]);
+    }
+
     proptest! {
         #[test]
         fn any_order_any_batches_and_repeats_give_what_brute_force_gives(

@@ -46,6 +46,48 @@ fn tie(relationship: u128, version: i64, (from, to): (u128, u128), since: i64, u
 }
 
 each_store! {
+    async fn what_was_somebody_elses_counts_for_them(place: StorePlace) {
+        let house = House::new(&place).await;
+        let by = |origin: Uuid, party: Option<Uuid>| vec![Participation { origin, party }];
+        let to = |of: &Fact, version: i64, origin: Uuid, party: Option<Uuid>| Fact {
+            version,
+            revision: Revision::Amended,
+            recorded_at: at(20_000 + version),
+            participants: by(origin, party),
+            ..of.clone()
+        };
+        let first = fact(1, 19_990, "complaint", PARTY);
+        house.learn(vec![(1, Change::Fact(first.clone())), (2, recorded(2, 19_980, "order", PARTY))]).await;
+        let before = house.score_as_of(PARTY, None).await.reading;
+        // It was somebody else's: neither more nor less than what counted for the one counts for the other.
+        let moved = to(&first, 2, OTHER, Some(OTHER));
+        house.learn(vec![(3, Change::Fact(moved.clone()))]).await;
+        let (one, other) = (house.score_as_of(PARTY, None).await.reading, house.score_as_of(OTHER, None).await.reading);
+        assert_eq!((one.count, other.count), (1, 1));
+        assert!(one.value_micros > before.value_micros && other.value_micros < 50_000_000);
+        // As it was known before that.
+        let then = When { as_of: None, known_at: Some(at(20_001)) };
+        assert_eq!(house.score_when(PARTY, health(), then).await.reading.count, 2);
+        assert_eq!(house.score_when(OTHER, health(), then).await.reading.count, 0);
+        // By an origin that is nobody's, and to whom that is given.
+        house.learn(vec![(4, Change::Fact(to(&first, 3, CALLER, None)))]).await;
+        assert_eq!(house.score_as_of(OTHER, None).await.reading.count, 0);
+        house.learn(vec![(5, Change::Attributed { origin: CALLER, party: OTHER })]).await;
+        assert_eq!(house.score_as_of(OTHER, None).await.reading, other);
+        // Back: as if nothing had been.
+        house.learn(vec![(6, Change::Fact(to(&first, 4, PARTY, Some(PARTY))))]).await;
+        assert_eq!(house.score_as_of(PARTY, None).await.reading, before);
+        assert_eq!(house.score_as_of(OTHER, None).await.reading.count, 0);
+        for party in [PARTY, OTHER] {
+            let explained = house.scores.explain(&house.tenant, party, health(), When::default(), 10).await.unwrap();
+            let value = house.score_as_of(party, None).await.reading.value_micros;
+            assert_eq!(explained.score.reading.value_micros, value, "the lines are what is left");
+        }
+        // A version that comes late changes nothing.
+        house.learn(vec![(7, Change::Fact(moved))]).await;
+        assert_eq!(house.score_as_of(PARTY, None).await.reading, before);
+    }
+
     async fn many_are_told_as_one_by_one(place: StorePlace) {
         let house = House::new(&place).await;
         let both = [CALLER, OTHER].map(|origin| Participation { origin, party: None });

@@ -220,6 +220,10 @@ impl InteractionService for Api {
         absent()
     }
 
+    async fn reassign_interaction(&self, _: Request<pb::ReassignInteractionRequest>) -> Reply<pb::Interaction> {
+        absent()
+    }
+
     async fn get_interaction(&self, _: Request<pb::GetInteractionRequest>) -> Reply<pb::Interaction> {
         absent()
     }

@@ -274,3 +274,41 @@ fn a_balance_that_does_not_fit_is_refused_and_nothing_changes() {
     assert_eq!(give(&mut kept, 3, 5, 200), Ok(5));
     assert_eq!(kept.entries.iter().map(|entry| entry.kind.code()).collect::<Vec<_>>(), [1, 3, 1]);
 }
+
+/// What was given by mistake is taken from its own lot first, then from what else is available, and never below zero.
+#[test]
+fn what_is_taken_back_is_never_more_than_is_left() {
+    let mut kept = Kept::new(false);
+    let give = |kept: &mut Kept, n: u128, amount: i64, available: i64, expires: i64| {
+        let lot = NewLot {
+            id: Uuid::from_u128(n),
+            amount,
+            earned_at: at(0),
+            available_at: at(available),
+            expires_at: at(expires),
+        };
+        let now = i64::try_from(n).unwrap();
+        kept.post(false, now, |file, changes| {
+            file.give(changes, posting(n, EntryKind::Accrual), lot, at(now)).unwrap().entry
+        })
+    };
+    let pending = give(&mut kept, 1, 10, 50, 100);
+    let open = give(&mut kept, 2, 20, 2, 90);
+    let back = |kept: &mut Kept, n: u128, given: &Entry, now: i64| {
+        let given = given.clone();
+        kept.post(true, now, |file, changes| {
+            file.take_back(changes, posting(n, EntryKind::Adjustment), &given, at(now))
+        })
+    };
+    // It waited still: it is taken all the same, and no other lot is touched.
+    let taken = back(&mut kept, 11, &pending, 10).unwrap();
+    assert_eq!(taken.uses.iter().map(|one| (one.lot.as_u128(), one.amount)).collect::<Vec<_>>(), [(1, 10)]);
+    assert_eq!((taken.entry.amount, taken.entry.next, taken.entry.effective_at), (10, 20, at(10)));
+    // Part of it was used: the rest of it, and what else there is.
+    kept.post(true, 12, |file, changes| file.take(changes, posting(12, EntryKind::Adjustment), 15, at(12)).unwrap());
+    let other = give(&mut kept, 13, 8, 13, 95);
+    let taken = back(&mut kept, 14, &open, 14).unwrap();
+    assert_eq!(taken.uses.iter().map(|one| (one.lot.as_u128(), one.amount)).collect::<Vec<_>>(), [(2, 5), (13, 8)]);
+    assert_eq!((taken.entry.amount, taken.entry.next), (13, 0));
+    assert_eq!(back(&mut kept, 15, &other, 15), None, "nothing is left");
+}

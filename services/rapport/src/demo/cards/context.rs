@@ -39,6 +39,17 @@ pub fn context(title: &str, context: &Context) -> Card {
     for (n, (case, status)) in context.cases.iter().enumerate() {
         card = card.pair(if n == 0 { "open cases" } else { "" }, format!("{case} ({status})"));
     }
+    for (n, promise) in context.promises.iter().enumerate() {
+        let whose = if promise.ours { "we promised" } else { "they promised" };
+        let tone = if promise.late && promise.ours { Tone::Bad } else { Tone::Normal };
+        let until = format!(
+            "{whose}: {}, {} {}",
+            promise.what,
+            if promise.late { "was due on" } else { "due on" },
+            day_of(promise.due)
+        );
+        card = card.pair(if n == 0 { "promises" } else { "" }, Cell::new(until, tone));
+    }
     let mays: Vec<String> = context
         .consents
         .iter()
@@ -116,7 +127,7 @@ fn near(card: Card, context: &Context) -> Card {
 /// A context whose every text is longer than any line.
 #[cfg(test)]
 pub(super) fn wordy() -> Context {
-    use crate::demo::report::{Happened, Permission, Unhappy};
+    use crate::demo::report::{Happened, Permission, Promise, Unhappy};
     let long = |n: usize| "wörd ".repeat(n) + &"x".repeat(n);
     Context {
         party: long(30),
@@ -131,6 +142,7 @@ pub(super) fn wordy() -> Context {
             ..Default::default()
         }],
         cases: vec![(long(60), long(9))],
+        promises: vec![Promise { what: long(60), ours: true, due: i64::MAX, late: true }],
         scores: vec![Felt {
             definition: long(60),
             value_micros: i64::MAX,

@@ -4,7 +4,7 @@ use rapport_proto::interactions::v1 as ix;
 
 use super::history::happened;
 use crate::demo::program::Program;
-use crate::demo::report::{Context, Felt, Membership, Permission, Unhappy};
+use crate::demo::report::{Context, Felt, Membership, Permission, Promise, Unhappy};
 use crate::demo::{wire, words};
 
 /// The context as the report has it.
@@ -22,6 +22,7 @@ pub(super) fn told(answer: &ix::AgentContext, program: &Program) -> Context {
         roles: card.roles.into_iter().map(|role| (role.role_type, role.scope)).collect(),
         last: history.iter().map(happened).collect(),
         cases: cases.iter().map(|case| (case.title.clone(), words::status(case.status()))).collect(),
+        promises: answer.promises.iter().flat_map(|section| &section.commitments).map(promise).collect(),
         scores: answer.scores.iter().flat_map(|section| &section.scores).map(felt).collect(),
         alive: value.alive_probability,
         expected_purchases: value.expected_purchases,
@@ -38,6 +39,15 @@ pub(super) fn told(answer: &ix::AgentContext, program: &Program) -> Context {
         warnings: answer.warnings.iter().map(|warning| warning.text.clone()).collect(),
         action: action.map(|next| (words::action(next.action()), next.reason.clone())).unwrap_or_default(),
         not_fresh: not_fresh(answer),
+    }
+}
+
+fn promise(promise: &ix::Commitment) -> Promise {
+    Promise {
+        what: promise.promise.clone(),
+        ours: promise.side() == ix::CommitmentSide::Ours,
+        due: wire::micros(promise.due_time.as_ref()),
+        late: promise.late,
     }
 }
 
@@ -91,6 +101,7 @@ fn not_fresh(answer: &ix::AgentContext) -> Vec<(String, String, String)> {
         ("card", answer.card.as_ref().and_then(|section| section.status.as_ref())),
         ("history", answer.history.as_ref().and_then(|section| section.status.as_ref())),
         ("cases", answer.cases.as_ref().and_then(|section| section.status.as_ref())),
+        ("promises", answer.promises.as_ref().and_then(|section| section.status.as_ref())),
         ("scores", answer.scores.as_ref().and_then(|section| section.status.as_ref())),
         ("value", answer.value.as_ref().and_then(|section| section.status.as_ref())),
         ("loyalty", answer.loyalty.as_ref().and_then(|section| section.status.as_ref())),

@@ -1,0 +1,237 @@
+//! One context: who it is about, what every service says within the budget, and what follows from it.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use rapport_proto::interactions::v1 as proto;
+use rapport_proto::interactions::v1::get_agent_context_request::About as Named;
+use rapport_rpc::{Call, wire};
+use rapport_types::Uuid;
+use rapport_types::error::{Collector, Error};
+use tonic::metadata::{Ascii, MetadataValue};
+
+use super::advice::{next_best_action, warnings};
+use super::context::About;
+use super::convert_call::{identifier, medium, to_identifier, to_resolution, to_transfers};
+use super::desk_service::{Desk, budget, until};
+use crate::domain::{CallName, Identifier, Match, Medium, PartyName, Resolution, Told};
+use crate::queries::{Asked, Asking, find_caller, section_status};
+use crate::store::CallRow;
+
+/// What is asked for, checked.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) about: Of,
+    /// The country that reads an identifier in national form.
+    country: String,
+    medium: Option<Medium>,
+    pub(super) budget: Duration,
+}
+
+/// Who is asked about.
+#[derive(Clone, Debug)]
+pub(super) enum Of {
+    /// Whoever is at the other side of a call.
+    Call(CallName),
+    /// A party.
+    Party(PartyName),
+    /// Whoever an identifier leads to; nobody's where it was withheld.
+    Identifier(Option<Identifier>),
+}
+
+impl Wanted {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// Invalid.
+    pub(super) fn parse(request: &proto::GetAgentContextRequest) -> Result<Wanted, Error> {
+        let fields = Collector::new();
+        let named = fields.required("about", request.about.as_ref());
+        let country = fields.check("country_code", Told::country(&request.country_code));
+        let about = match named {
+            Some(Named::Call(name)) => fields.check("call", CallName::parse(name)).map(Of::Call),
+            Some(Named::Party(name)) => fields.check("party", PartyName::parse(name)).map(Of::Party),
+            Some(Named::Identifier(message)) => {
+                let country = country.as_deref().unwrap_or_default();
+                identifier(&fields.at("identifier"), Some(message), country).map(Of::Identifier)
+            }
+            None => None,
+        };
+        let medium = medium(&fields, request.medium);
+        let budget = fields.check("budget_ms", budget(request.budget_ms));
+        fields.finish()?;
+        let (Some(about), Some(country), Some(medium), Some(budget)) = (about, country, medium, budget) else {
+            return Err(Error::bug("a request was refused without a reason"));
+        };
+        Ok(Wanted { about, country, medium, budget })
+    }
+}
+
+/// Who a context is about, and how that was found.
+struct Target {
+    call: Option<CallRow>,
+    party: Option<Uuid>,
+    resolution: Option<Resolution>,
+    identifier: Option<Identifier>,
+    named: HashMap<Uuid, (String, Vec<String>)>,
+    transfers: Vec<proto::CallTransfer>,
+}
+
+/// A context, and what it rests on.
+pub(super) struct Composed {
+    pub(super) context: proto::AgentContext,
+    /// The call that it is about.
+    pub(super) call: Option<CallRow>,
+    /// The party that it is of.
+    pub(super) party: Option<Uuid>,
+    /// The identifier that leads to nobody yet.
+    pub(super) unclaimed: Option<Identifier>,
+}
+
+impl Desk {
+    pub(super) fn about<'a>(
+        &'a self,
+        call: &'a Call,
+        party: Option<Uuid>,
+        medium: Medium,
+        until: Instant,
+    ) -> About<'a> {
+        let purposes = &self.options.consent_purposes;
+        About { cx: &self.cx, call, at_least: None, party, medium, purposes, until }
+    }
+
+    /// Puts a context together within `budget` from `started` on.
+    ///
+    /// # Errors
+    /// NotFound; Unavailable when the own database does not answer.
+    pub(super) async fn compose(
+        &self,
+        call: &Call,
+        wanted: &Wanted,
+        at_least: Option<MetadataValue<Ascii>>,
+        started: Instant,
+        budget: Duration,
+    ) -> Result<Composed, Error> {
+        let until = until(started, budget);
+        let country = wanted.country.as_str();
+        let target = match &wanted.about {
+            Of::Call(name) => self.by_call(call, *name, country, until).await?,
+            Of::Party(party) => Target {
+                call: None,
+                party: Some(party.uuid()),
+                resolution: None,
+                identifier: None,
+                named: HashMap::new(),
+                transfers: Vec::new(),
+            },
+            Of::Identifier(identifier) => self.by_identifier(call, identifier.as_ref(), country, until).await?,
+        };
+        let told = target.call.as_ref().and_then(|row| Medium::from_code(i64::from(row.medium)));
+        let medium = wanted.medium.or(told).unwrap_or(Medium::Phone);
+        let mut about = self.about(call, target.party, medium, until);
+        about.at_least = at_least;
+        let mut sections = about.sections().await;
+        let nothing = sections.history.interactions.is_empty()
+            && sections.cases.cases.is_empty()
+            && sections.promises.commitments.is_empty();
+        if let (Of::Party(party), true, true) = (&wanted.about, sections.no_such_party, nothing) {
+            return Err(Error::not_found(*party));
+        }
+        self.keeper.keep(std::mem::take(&mut sections.keep));
+
+        let now = self.cx.world.now();
+        let caller = self.caller(&about, &target).await;
+        let resolution = target.resolution.as_ref();
+        let context = proto::AgentContext {
+            call: target.call.as_ref().map(|row| row.name().to_string()).unwrap_or_default(),
+            party: super::convert::to_party(target.party),
+            as_of_time: Some(wire::to_timestamp(now)),
+            spent_ms: i32::try_from(started.elapsed().as_millis()).unwrap_or(i32::MAX),
+            medium: i32::from(medium.code()),
+            warnings: warnings(&sections, resolution),
+            next_best_action: next_best_action(&sections, target.party.is_some(), resolution, now),
+            caller: Some(caller),
+            card: Some(sections.card),
+            history: Some(sections.history),
+            cases: Some(sections.cases),
+            promises: Some(sections.promises),
+            scores: Some(sections.scores),
+            value: Some(sections.value),
+            loyalty: Some(sections.loyalty),
+            consents: Some(sections.consents),
+            network: Some(sections.network),
+        };
+        let context = super::context::aged(context, now);
+        let unclaimed = target.identifier.filter(|_| target.party.is_none());
+        Ok(Composed { context, call: target.call, party: target.party, unclaimed })
+    }
+
+    /// A call that was told. Whoever was not found when it began is looked for again.
+    async fn by_call(&self, call: &Call, name: CallName, country: &str, until: Instant) -> Result<Target, Error> {
+        let row = self.row(call, name.uuid()).await?.ok_or_else(|| Error::not_found(name))?;
+        let text = row.open(&self.cx.store).await?;
+        let transfers = to_transfers(&text);
+        let identifier = row.told(text).identifier;
+        let resolution = row.resolved();
+        if let Some(party) = self.owner(&row).await?.or(resolution.party) {
+            let resolution = if resolution.party.is_some() { resolution } else { Resolution::claimed(party) };
+            return Ok(Target {
+                party: Some(party),
+                resolution: Some(resolution),
+                identifier,
+                named: HashMap::new(),
+                call: Some(row),
+                transfers,
+            });
+        }
+        let again = self.by_identifier(call, identifier.as_ref(), country, until).await?;
+        let known = again.resolution.as_ref().is_some_and(|found| found.matched() != Match::Pending);
+        let resolution = if known { again.resolution } else { Some(resolution) };
+        Ok(Target { call: Some(row), resolution, transfers, ..again })
+    }
+
+    async fn by_identifier(
+        &self,
+        call: &Call,
+        identifier: Option<&Identifier>,
+        country: &str,
+        until: Instant,
+    ) -> Result<Target, Error> {
+        // Half of the time: what is known of the party has to be asked for after that.
+        let now = Instant::now();
+        let half = now + until.saturating_duration_since(now) / 2;
+        let left = half.saturating_duration_since(now).max(Duration::from_millis(1));
+        let asking = Asking::new(&self.cx, call.tenant(), left, call.traceparent.as_deref());
+        let caller = find_caller(&self.cx.store, &asking, call.tenant(), identifier, country, half).await?;
+        Ok(Target {
+            call: None,
+            party: caller.resolution.party,
+            resolution: Some(caller.resolution),
+            identifier: caller.identifier,
+            named: caller.named,
+            transfers: Vec::new(),
+        })
+    }
+
+    async fn caller(&self, about: &About<'_>, target: &Target) -> proto::CallerSection {
+        use proto::SectionState::{Fresh, Missing, Pending};
+        let Some(resolution) = &target.resolution else {
+            let status =
+                section_status("interactions", Missing, "a party was asked for, not a caller".to_owned(), None);
+            return proto::CallerSection { status: Some(status), ..proto::CallerSection::default() };
+        };
+        let asked: Asked = about.asked("stakeholders");
+        let status = match resolution.matched() {
+            Match::Pending => section_status("stakeholders", Pending, resolution.reason.clone(), None),
+            _ => section_status("stakeholders", Fresh, String::new(), Some(asked)),
+        };
+        let mut message = to_resolution(resolution, target.party);
+        about.introduce(&mut message, &target.named).await;
+        proto::CallerSection {
+            status: Some(status),
+            resolution: Some(message),
+            identifier: target.identifier.as_ref().map(to_identifier),
+            transfers: target.transfers.clone(),
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! A context as it changes while an agent reads it.
+//!
+//! What this service records itself comes by its own feed, which every replica reads. What others said is learned by a
+//! consumer, in whichever process it runs, and kept in the database: a watcher looks there a few times a second whether
+//! something is newer. Either way the context is put together anew, and what differs from what was told is told. A
+//! watcher computes only while its reader takes what it is told, so a slow reader holds nothing up and gathers nothing.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use futures::{Stream, StreamExt, stream};
+use rapport_events::{Event, FeedBatch, FeedStream};
+use rapport_proto::interactions::v1 as proto;
+use rapport_proto::interactions::v1::get_agent_context_request::About as Named;
+use rapport_proto::interactions::v1::watch_agent_context_request::About;
+use rapport_rpc::{Call, until_stopped};
+use rapport_store::read_error;
+use rapport_types::Uuid;
+use rapport_types::error::{Error, Kind};
+use tonic::metadata::{Ascii, MetadataValue};
+
+use super::context_change::{changed, kept, only, told, waits};
+use super::desk_context::{Composed, Of, Wanted};
+use super::desk_service::{Desk, MOST_BUDGET};
+use crate::domain::{Identifier, MAX_CANDIDATES, PartyName, SectionKind};
+use crate::queries::TIES;
+use crate::store::{CallRow, Mark, Tie, alias_origins, call_find, holder_list, section_marks, tie_list};
+
+/// How often the database is looked at for what another process learned.
+const LOOK: Duration = Duration::from_millis(500);
+/// The least time between two messages.
+const PACE: Duration = Duration::from_millis(300);
+/// How long the services may take that are asked again, at first; twice as long each time that something is still late.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A context, then what changes in it. Ends when the call has ended, or when the server stops.
+///
+/// # Errors
+/// As GetAgentContext.
+pub(super) async fn changes(
+    desk: &Desk,
+    call: Call,
+    request: proto::WatchAgentContextRequest,
+    at_least: Option<MetadataValue<Ascii>>,
+    started: Instant,
+) -> Result<impl Stream<Item = Result<proto::WatchAgentContextResponse, Error>> + Send + 'static, Error> {
+    let proto::WatchAgentContextRequest { about, country_code, medium, budget_ms } = request;
+    let about = about.map(|about| match about {
+        About::Call(name) => Named::Call(name),
+        About::Identifier(identifier) => Named::Identifier(identifier),
+        About::Party(name) => Named::Party(name),
+    });
+    let wanted = Wanted::parse(&proto::GetAgentContextRequest { about, country_code, medium, budget_ms })?;
+    // The feed first: what happens while the context is put together is then seen after it.
+    let feed = subscribe(desk, &call).await?;
+    let composed = desk.compose(&call, &wanted, at_least, started, wanted.budget).await?;
+    let ended = ended(&wanted, &composed);
+    let first =
+        proto::WatchAgentContextResponse { context: Some(composed.context.clone()), changed: Vec::new(), ended };
+    let stopping = desk.cx.stopping.clone();
+    let watcher = (!ended).then(|| Watcher::new(desk.clone(), call, wanted, feed, composed));
+    let rest = stream::unfold(watcher, |watcher| async move {
+        let mut watcher = watcher?;
+        match watcher.next().await {
+            Ok(message) => {
+                let over = message.ended;
+                Some((Ok(message), (!over).then_some(watcher)))
+            }
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    Ok(until_stopped(stream::iter([Ok(first)]).chain(rest), stopping))
+}
+
+async fn subscribe(desk: &Desk, call: &Call) -> Result<FeedStream, Error> {
+    let head = desk.cx.feed.head().await?;
+    desk.cx.feed.subscribe(Some(head), Some(call.tenant().clone())).await
+}
+
+fn ended(wanted: &Wanted, composed: &Composed) -> bool {
+    matches!(wanted.about, Of::Call(_)) && composed.call.as_ref().is_some_and(CallRow::ended)
+}
+
+/// What the database holds that a context rests on, beside what this service records itself.
+#[derive(Debug, Default, PartialEq)]
+struct Seen {
+    call: Option<CallRow>,
+    sections: Vec<Mark>,
+    ties: Vec<Tie>,
+    neighbors: Vec<Mark>,
+    holders: Vec<(Uuid, bool)>,
+}
+
+/// What a context rests on.
+struct Basis {
+    call: Option<CallRow>,
+    party: Option<Uuid>,
+    /// The identifier that leads to nobody yet.
+    unclaimed: Option<Identifier>,
+}
+
+struct Watcher {
+    desk: Desk,
+    call: Call,
+    wanted: Wanted,
+    feed: FeedStream,
+    /// What was told last.
+    told: proto::AgentContext,
+    told_at: Instant,
+    /// Something is still waited for.
+    late: bool,
+    basis: Basis,
+    /// What was seen before the context was put together; nothing until it was looked at.
+    seen: Option<Seen>,
+    /// Whose events bear on it.
+    origins: HashSet<Uuid>,
+    /// How long services may take next time.
+    patience: Duration,
+}
+
+impl Basis {
+    /// What the database holds now.
+    async fn look(&self, desk: &Desk, call: &Call) -> Result<Seen, Error> {
+        let db = desk.cx.store.reader();
+        let tenant = call.tenant();
+        let mut seen = Seen::default();
+        if let Some(row) = &self.call {
+            let names = std::iter::once((tenant.clone(), row.id)).collect();
+            seen.call = call_find(db, &names).await.map_err(read_error)?.into_values().next();
+        }
+        if let Some(party) = self.party {
+            seen.sections = section_marks(db, tenant, &[party], None).await.map_err(read_error)?;
+            seen.ties = tie_list(db, tenant, party, desk.cx.world.now(), TIES).await.map_err(read_error)?;
+            let near: Vec<Uuid> = seen.ties.iter().map(|tie| tie.neighbor).collect();
+            let kind = Some(SectionKind::Scores);
+            seen.neighbors = section_marks(db, tenant, &near, kind).await.map_err(read_error)?;
+        }
+        if let Some(identifier) = &self.unclaimed {
+            let index = super::index(&desk.cx.store, tenant, &identifier.comparable());
+            seen.holders = holder_list(db, tenant, index, MAX_CANDIDATES).await.map_err(read_error)?;
+        }
+        Ok(seen)
+    }
+
+    /// Whose events bear on the context: of the party by all its origins, of the call, and of who is near.
+    async fn origins(&self, desk: &Desk, call: &Call, seen: Option<&Seen>) -> Result<HashSet<Uuid>, Error> {
+        let mut origins = HashSet::new();
+        if let Some(party) = self.party {
+            let own = alias_origins(desk.cx.store.reader(), call.tenant(), party).await.map_err(read_error)?;
+            origins.extend(own);
+        }
+        if let Some(row) = &self.call {
+            origins.extend([row.whose().id, row.talk]);
+        }
+        origins.extend(seen.into_iter().flat_map(|seen| &seen.ties).map(|tie| tie.neighbor));
+        Ok(origins)
+    }
+}
+
+impl Watcher {
+    fn new(desk: Desk, call: Call, wanted: Wanted, feed: FeedStream, composed: Composed) -> Watcher {
+        Watcher {
+            desk,
+            call,
+            wanted,
+            feed,
+            late: waits(&composed.context),
+            told: composed.context,
+            told_at: Instant::now(),
+            basis: Basis { call: composed.call, party: composed.party, unclaimed: composed.unclaimed },
+            seen: None,
+            origins: HashSet::new(),
+            patience: PATIENCE,
+        }
+    }
+
+    /// Waits until there is something to tell.
+    async fn next(&mut self) -> Result<proto::WatchAgentContextResponse, Error> {
+        loop {
+            self.wait().await?;
+            // What comes right after one another is told together.
+            tokio::time::sleep_until((self.told_at + PACE).into()).await;
+            self.seen = Some(self.basis.look(&self.desk, &self.call).await?);
+            let started = Instant::now();
+            let composed = self.desk.compose(&self.call, &self.wanted, None, started, self.patience).await?;
+            let ended = ended(&self.wanted, &composed);
+            self.late = waits(&composed.context);
+            let Composed { context, call, party, unclaimed } = composed;
+            let context = kept(&self.told, context);
+            let changed = changed(&self.told, &context);
+            let most = Duration::from_millis(u64::from(MOST_BUDGET.unsigned_abs()));
+            self.patience = if self.late { (self.patience * 2).min(most) } else { PATIENCE };
+            let message = proto::WatchAgentContextResponse {
+                context: Some(only(&context, &changed)),
+                changed: changed.iter().map(|field| (*field).to_owned()).collect(),
+                ended,
+            };
+            let before = std::mem::take(&mut self.told);
+            self.told = told(before, context, &changed);
+            self.told_at = Instant::now();
+            self.basis = Basis { call, party, unclaimed };
+            if ended || !changed.is_empty() {
+                return Ok(message);
+            }
+        }
+    }
+
+    /// Waits for a reason to put the context together anew.
+    async fn wait(&mut self) -> Result<(), Error> {
+        self.origins = self.basis.origins(&self.desk, &self.call, self.seen.as_ref()).await?;
+        if self.seen.is_none() {
+            // Something may have been learned while the first context was put together: it is looked at once more.
+            return Ok(());
+        }
+        let again = self.told_at + self.patience;
+        loop {
+            tokio::select! {
+                batch = self.feed.next() => match batch {
+                    Some(Ok(batch)) => {
+                        if self.concerns(&batch) {
+                            return Ok(());
+                        }
+                    }
+                    // The reader was so slow that the feed went on without it: all is looked at anew.
+                    Some(Err(error)) if error.kind == Kind::OutOfRange => {
+                        self.feed = subscribe(&self.desk, &self.call).await?;
+                        return Ok(());
+                    }
+                    Some(Err(error)) => return Err(error),
+                    None => return Err(Error::bug("the own feed ended")),
+                },
+                () = tokio::time::sleep(LOOK) => {
+                    let seen = self.basis.look(&self.desk, &self.call).await?;
+                    if (self.late && Instant::now() >= again) || self.seen.as_ref() != Some(&seen) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    fn concerns(&self, batch: &FeedBatch) -> bool {
+        // What cannot be decoded is nothing that this service wrote; whoever consumes it says so.
+        batch.events.iter().any(|event| self.named(event).is_ok_and(|named| named))
+    }
+
+    /// Whether an event names somebody whose events bear on the context.
+    fn named(&self, event: &Event) -> Result<bool, Error> {
+        let knows = |origin: &str, party: &str| {
+            let ids = [Uuid::try_parse(origin).ok(), PartyName::parse(party).ok().map(|name| name.uuid())];
+            ids.into_iter().flatten().any(|id| self.origins.contains(&id))
+        };
+        let any =
+            |participants: &[proto::RecordedParticipant]| participants.iter().any(|one| knows(&one.origin, &one.party));
+        if let Some(recorded) = event.decode::<proto::InteractionRecorded>() {
+            return Ok(any(&recorded?.participants));
+        }
+        if let Some(amended) = event.decode::<proto::InteractionAmended>() {
+            let amended = amended?;
+            return Ok(any(&amended.replaced) || any(&amended.after.unwrap_or_default().participants));
+        }
+        if let Some(retracted) = event.decode::<proto::InteractionRetracted>() {
+            return Ok(any(&retracted?.participants));
+        }
+        if let Some(attributed) = event.decode::<proto::OriginAttributed>() {
+            let attributed = attributed?;
+            // Somebody who was nobody's may be known now.
+            return Ok(self.basis.party.is_none() || knows(&attributed.origin, &attributed.party));
+        }
+        if let Some(reassigned) = event.decode::<proto::CaseReassigned>() {
+            let reassigned = reassigned?;
+            return Ok(knows(&reassigned.origin, &reassigned.party) || knows(&reassigned.previous_origin, ""));
+        }
+        macro_rules! of {
+            ($($kind:ident $(.$party:ident)?),+) => {$(
+                if let Some(told) = event.decode::<proto::$kind>() {
+                    let told = told?;
+                    return Ok(knows(&told.origin, of!(party of told $(.$party)?)));
+                }
+            )+};
+            (party of $told:ident) => { "" };
+            (party of $told:ident .$party:ident) => { &$told.$party };
+        }
+        of!(
+            CaseOpened.party,
+            CaseTransitioned,
+            CaseAssigned,
+            CommitmentMade.party,
+            CommitmentFellDue.party,
+            CommitmentKept.party,
+            CommitmentBroken.party,
+            CommitmentWaived.party
+        );
+        Ok(false)
+    }
+}

@@ -1,0 +1,370 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use rapport_store::{LockKey, StoreError, Subject, Tx};
+use rapport_types::error::Error;
+use rapport_types::time::Timestamp;
+use rapport_types::{TenantId, Uuid};
+
+use super::revision::Revision;
+use crate::domain::{Held, Match, Origin, Resolution, Route, Slug};
+use crate::store::{
+    CallRow, CallText, CaseRow, Follow, InteractionRow, alias_find, alias_origins, call_find, call_legs, call_put,
+    case_find, case_follow, case_insert, case_link, case_waiting, identifier_find, interaction_stand, sealing,
+    version_first,
+};
+
+/// Something of a tenant.
+pub(super) type Key = (TenantId, Uuid);
+
+/// A leg of a conversation, with its texts as far as they can be read.
+#[derive(Clone, Debug)]
+pub(super) struct Leg {
+    pub(super) row: CallRow,
+    /// None when they were erased.
+    pub(super) text: Option<CallText>,
+}
+
+/// What is to be known of a conversation before something is decided about it.
+pub(super) struct Wanted<'a> {
+    pub(super) tenant: &'a TenantId,
+    /// The conversation.
+    pub(super) talk: Uuid,
+    /// The call that something is told of.
+    pub(super) call: Option<Uuid>,
+    /// How its origin is found.
+    pub(super) route: Option<Route>,
+    /// Who is said to be at the other side.
+    pub(super) party: Option<Uuid>,
+    /// The type of the case by which it is followed up if nobody took it.
+    pub(super) follow_up: Option<&'a Slug>,
+}
+
+/// Conversations as they stand: what a group of tellings needs and leaves.
+pub(crate) struct Talks {
+    legs: HashMap<Key, Vec<Leg>>,
+    /// Calls that had ended before there were conversations, by their ids: they stay as they are.
+    strays: HashMap<Key, CallRow>,
+    pub(super) held: HashMap<Key, Held>,
+    pub(super) revision: Revision,
+    /// Cases that were opened with the calls.
+    pub(super) cases: HashMap<Key, CaseRow>,
+    /// The case that waits for somebody, by party or by an origin that is nobody's.
+    pub(super) waiting: HashMap<Key, Uuid>,
+    pub(super) recorded: Vec<(TenantId, InteractionRow)>,
+    pub(super) opened: Vec<(CaseRow, String)>,
+    pub(super) follows: BTreeMap<Key, Follow>,
+    /// Cases that interactions are linked to.
+    pub(super) links: Vec<(TenantId, Uuid, Uuid, Timestamp)>,
+    changed: HashSet<Key>,
+}
+
+/// What must not happen to a conversation at the same time: its id is that of its interaction. `cases` are those that
+/// follow it.
+pub(super) fn talk_locks(tenant: &TenantId, talk: Uuid, cases: &[Uuid]) -> Vec<LockKey> {
+    let mut locks = vec![super::revision::lock(tenant, talk)];
+    locks.extend(cases.iter().map(|case| LockKey::of(tenant, "case", case.as_bytes())));
+    locks
+}
+
+impl Talks {
+    /// Reads all that may be needed.
+    pub(super) async fn load(tx: &Tx, wanted: &[Wanted<'_>]) -> Result<Talks, StoreError> {
+        let talks: HashSet<Key> = wanted.iter().map(|one| (one.tenant.clone(), one.talk)).collect();
+        let mut rows = call_legs(tx.db(), &talks).await?;
+        let strays = strays(tx, wanted, &mut rows).await?;
+        let standing = interaction_stand(tx.db(), &talks).await?;
+        let indexes: HashSet<Key> =
+            wanted.iter().filter_map(|one| Some((one.tenant.clone(), one.route?.index()?))).collect();
+        let held = identifier_find(tx.db(), &indexes).await?;
+        let opened = rows.iter().filter(|row| !row.linked);
+        let opened: HashSet<Key> = opened.filter_map(|row| Some((row.tenant.clone(), row.case?))).collect();
+        let cases = case_find(tx.db(), &opened).await?;
+
+        let mut origins = Origins { whose: BTreeMap::new(), bare: HashSet::new() };
+        for row in &rows {
+            origins.of_leg(row);
+        }
+        for ((tenant, _), row) in &standing {
+            origins.add(tenant, [row.subject]);
+            for one in &row.detail.participants {
+                origins
+                    .add(tenant, [Some(one.origin()), one.came_by().map(|(origin, _)| origin)].into_iter().flatten());
+            }
+        }
+        for (key, row) in &cases {
+            origins.add(&key.0, [row.origin.id]);
+        }
+        for one in wanted {
+            let known = |index| held.get(&(one.tenant.clone(), index)).copied();
+            origins.add(one.tenant, one.party);
+            match one.route.map(|route| route.resolve(route.index().and_then(known))) {
+                Some(origin) if origin.id == one.talk => {
+                    origins.bare.insert((one.tenant.clone(), one.talk));
+                }
+                Some(origin) => origins.add(one.tenant, [origin.id]),
+                None => {}
+            }
+        }
+        let aliases = origins.aliases(tx, &talks).await?;
+        let mut subjects = origins.subjects();
+        let mut keys = tx.keys(&subjects).await?;
+        if subjects.iter().any(|subject| keys.is_destroyed(subject)) {
+            // Whoever was erased may call: the conversation is then nobody's.
+            subjects.extend(talks.iter().map(|(tenant, talk)| sealing::subject(tenant, *talk)));
+            keys = tx.keys(&subjects).await?;
+        }
+        let waiting = waiting(tx, wanted, &rows, &held, &aliases).await?;
+        let mut legs: HashMap<Key, Vec<Leg>> = HashMap::new();
+        for row in rows {
+            let text = row.text(&keys)?;
+            legs.entry((row.tenant.clone(), row.talk)).or_default().push(Leg { row, text });
+        }
+        Ok(Talks {
+            legs,
+            strays,
+            held,
+            revision: Revision { rows: standing, aliases, keys, revised: Vec::new() },
+            cases,
+            waiting,
+            recorded: Vec::new(),
+            opened: Vec::new(),
+            follows: BTreeMap::new(),
+            links: Vec::new(),
+            changed: HashSet::new(),
+        })
+    }
+
+    /// A call that had ended before there were conversations.
+    pub(super) fn stray(&self, tenant: &TenantId, call: Uuid) -> Option<CallRow> {
+        self.strays.get(&(tenant.clone(), call)).cloned()
+    }
+
+    /// The legs of a conversation, to be changed and put back.
+    pub(super) fn legs(&self, key: &Key) -> Vec<Leg> {
+        self.legs.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Puts the legs of a conversation back as they are from now on.
+    pub(super) fn put(&mut self, key: &Key, legs: Vec<Leg>) {
+        for leg in &legs {
+            let before = self.legs.get(key).and_then(|all| all.iter().find(|one| one.row.id == leg.row.id));
+            if before.is_none_or(|before| before.row != leg.row) {
+                self.changed.insert((key.0.clone(), leg.row.id));
+            }
+        }
+        self.legs.insert(key.clone(), legs);
+    }
+
+    /// To whom an origin belongs, as it is known in this transaction.
+    pub(super) fn owner(&self, tenant: &TenantId, origin: Origin) -> Option<Uuid> {
+        self.revision.aliases.get(&(tenant.clone(), origin.id)).copied().or(origin.party)
+    }
+
+    /// Whether what belongs to an origin was erased.
+    pub(super) fn erased(&self, tenant: &TenantId, origin: Uuid) -> bool {
+        self.revision.keys.is_destroyed(&sealing::subject(tenant, origin))
+    }
+
+    /// Who a call comes from, by what was found out before and by what the index says now, which is newer.
+    pub(super) fn found(&self, key: &Key, route: Route, resolution: &Resolution) -> (Origin, bool, Resolution) {
+        let known = |index| self.held.get(&(key.0.clone(), index)).copied();
+        let origin = route.resolve(route.index().and_then(known));
+        let unknown = || Resolution::new(Match::Unknown, "nobody is known by this identifier", Vec::new());
+        if self.erased(&key.0, origin.id) {
+            // Erased stays erased: the call is kept, and is nobody's.
+            return (Origin { id: key.1, party: None }, false, unknown());
+        }
+        let resolution = match (route, origin.party) {
+            (Route::Identifier(_), Some(party)) if resolution.party != Some(party) => {
+                Resolution::resolved(party, "holds this identifier")
+            }
+            (Route::Identifier(_), None) if resolution.party.is_some() => unknown(),
+            _ => resolution.clone(),
+        };
+        (origin, matches!(route, Route::Party(_)), resolution)
+    }
+
+    /// Writes what became of them.
+    pub(super) async fn apply(tx: &Tx, state: Talks) -> Result<(), StoreError> {
+        let legs = state.legs.values().flatten().map(|leg| &leg.row);
+        call_put(tx, legs.filter(|row| state.changed.contains(&(row.tenant.clone(), row.id)))).await?;
+        version_first(tx, &state.recorded).await?;
+        case_insert(tx, &state.opened).await?;
+        let follows: Vec<Follow> = state.follows.into_values().collect();
+        case_follow(tx, &follows, &state.revision.keys).await?;
+        for (tenant, case, interaction, now) in &state.links {
+            case_link(tx, tenant, *case, *interaction, *now).await?;
+        }
+        Revision::apply(tx, state.revision).await
+    }
+}
+
+/// Calls that are known from before there were conversations: one that goes on joins the conversation that is told of,
+/// one that has ended stays by itself.
+async fn strays(tx: &Tx, wanted: &[Wanted<'_>], rows: &mut Vec<CallRow>) -> Result<HashMap<Key, CallRow>, StoreError> {
+    let known: HashSet<Key> = rows.iter().map(|row| (row.tenant.clone(), row.id)).collect();
+    let asked = wanted.iter().filter_map(|one| Some(((one.tenant.clone(), one.call?), one.talk)));
+    let asked: HashMap<Key, Uuid> = asked.filter(|(call, _)| !known.contains(call)).collect();
+    let mut strays = HashMap::new();
+    if asked.is_empty() {
+        return Ok(strays);
+    }
+    for (call, mut row) in call_find(tx.db(), &asked.keys().cloned().collect()).await? {
+        match asked.get(&call) {
+            Some(talk) if !row.ended() => {
+                row.talk = *talk;
+                rows.push(row);
+            }
+            _ => {
+                strays.insert(call, row);
+            }
+        }
+    }
+    Ok(strays)
+}
+
+/// The origins that something may come under.
+struct Origins {
+    whose: BTreeMap<TenantId, HashSet<Uuid>>,
+    /// Conversations that are known by themselves alone.
+    bare: HashSet<Key>,
+}
+
+impl Origins {
+    fn add(&mut self, tenant: &TenantId, origins: impl IntoIterator<Item = Uuid>) {
+        self.whose.entry(tenant.clone()).or_default().extend(origins);
+    }
+
+    fn of_leg(&mut self, row: &CallRow) {
+        if row.origin.id == row.talk {
+            self.bare.insert((row.tenant.clone(), row.talk));
+        }
+        let all = [Some(row.subject), Some(row.origin.id), row.said, row.corrected];
+        self.add(&row.tenant, all.into_iter().flatten());
+    }
+
+    async fn aliases(&self, tx: &Tx, talks: &HashSet<Key>) -> Result<HashMap<Key, Uuid>, StoreError> {
+        let mut aliases = HashMap::new();
+        for (tenant, origins) in &self.whose {
+            let talks = talks.iter().filter(|(of, _)| of == tenant).map(|(_, talk)| *talk);
+            let origins = origins.iter().copied().chain(talks).collect();
+            let found = alias_find(tx.db(), tenant, &origins).await?;
+            aliases.extend(found.into_iter().map(|(origin, party)| ((tenant.clone(), origin), party)));
+        }
+        Ok(aliases)
+    }
+
+    fn subjects(&self) -> Vec<Subject> {
+        let whose = self.whose.iter().flat_map(|(tenant, all)| all.iter().map(|id| sealing::subject(tenant, *id)));
+        let bare = self.bare.iter().map(|(tenant, talk)| sealing::subject(tenant, *talk));
+        whose.chain(bare).collect()
+    }
+}
+
+/// The cases that wait for those whose call nobody took: by their party, or by an origin that is nobody's. Nobody else may
+/// open one for them meanwhile.
+async fn waiting(
+    tx: &Tx,
+    wanted: &[Wanted<'_>],
+    rows: &[CallRow],
+    held: &HashMap<Key, Held>,
+    aliases: &HashMap<Key, Uuid>,
+) -> Result<HashMap<Key, Uuid>, StoreError> {
+    let mut whose: BTreeMap<Key, Slug> = BTreeMap::new();
+    for one in wanted {
+        let Some(kind) = one.follow_up else { continue };
+        let known = |index| held.get(&(one.tenant.clone(), index)).copied();
+        let legs = rows.iter().filter(|row| row.tenant == *one.tenant && row.talk == one.talk);
+        let mut origins: Vec<Origin> = legs.map(CallRow::whose).collect();
+        origins.extend(one.party.map(|party| Origin { id: party, party: Some(party) }));
+        origins.extend(one.route.map(|route| route.resolve(route.index().and_then(known))));
+        for origin in origins.into_iter().filter(|origin| origin.id != one.talk) {
+            let owner = aliases.get(&(one.tenant.clone(), origin.id)).copied().or(origin.party);
+            whose.insert((one.tenant.clone(), owner.unwrap_or(origin.id)), kind.clone());
+        }
+    }
+    let locks: Vec<LockKey> =
+        whose.keys().map(|(tenant, whose)| LockKey::of(tenant, "missed", whose.as_bytes())).collect();
+    // After every other lock, always: whoever waits here holds nothing that somebody who holds these wants.
+    tx.lock(&locks).await?;
+    let mut waiting = HashMap::new();
+    for (key, kind) in whose {
+        let origins = alias_origins(tx.db(), &key.0, key.1).await?;
+        let found = case_waiting(tx.db(), &key.0, &origins, kind.as_str()).await?;
+        if let Some(case) = origins.iter().find_map(|origin| found.get(origin)) {
+            waiting.insert(key, *case);
+        }
+    }
+    Ok(waiting)
+}
+
+impl Leg {
+    /// A call of which nothing was told yet.
+    pub(super) fn new(key: &Key, id: Uuid, now: Timestamp) -> Leg {
+        let row = CallRow {
+            tenant: key.0.clone(),
+            id,
+            talk: key.1,
+            begun: false,
+            direction: 0,
+            medium: 0,
+            origin: Origin { id: key.1, party: None },
+            named: false,
+            lent: false,
+            said: None,
+            corrected: None,
+            picked: None,
+            subject: key.1,
+            started_at: None,
+            ended_at: None,
+            disposition: 0,
+            interaction: None,
+            case: None,
+            linked: false,
+            resolution: Resolution::new(Match::Withheld, "no identifier was told", Vec::new()),
+            source_system: String::new(),
+            said_at_end: crate::store::Said::default(),
+            sealed: Vec::new(),
+            recorded_at: now,
+        };
+        Leg { row, text: Some(CallText::default()) }
+    }
+
+    /// Whether this leg told who it is.
+    pub(super) fn identified(&self) -> bool {
+        !self.row.lent && self.row.resolution.matched() != Match::Withheld
+    }
+
+    /// Takes over its texts, which are sealed once it is known under whose key.
+    pub(super) fn write(&mut self, text: CallText) {
+        self.text = Some(text);
+        self.row.sealed = Vec::new();
+    }
+
+    /// Says who it is.
+    pub(super) fn identify(&mut self, (origin, named, resolution): (Origin, bool, Resolution)) {
+        self.row.origin = origin;
+        self.row.named = named;
+        self.row.resolution = resolution;
+        self.row.lent = false;
+    }
+}
+
+/// The place of a call among the legs; a new one where it is not known.
+pub(super) fn place(legs: &mut Vec<Leg>, key: &Key, id: Uuid, now: Timestamp) -> usize {
+    match legs.iter().position(|leg| leg.row.id == id) {
+        Some(at) => at,
+        None => {
+            let corrected = legs.iter().find_map(|leg| leg.row.corrected);
+            let mut leg = Leg::new(key, id, now);
+            leg.row.corrected = corrected;
+            legs.push(leg);
+            legs.len() - 1
+        }
+    }
+}
+
+/// What was lost between two steps of one decision: a bug.
+pub(super) fn lost() -> Error {
+    Error::bug("a leg was lost between two steps of one decision")
+}

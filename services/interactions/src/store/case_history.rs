@@ -1,0 +1,147 @@
+use rapport_store::sea_orm::{ConnectionTrait, DbErr, QueryResult};
+use rapport_store::{Rows, Sql, Store, StoreError, Tx};
+use rapport_types::error::Error;
+use rapport_types::time::Timestamp;
+use rapport_types::{TenantId, Uuid};
+
+use super::commitment_text::decode;
+use super::interaction::limit;
+use super::sealing::{CASE_NOTE, NoteText, subject};
+use super::{CaseMove, CaseRow};
+use crate::domain::{Assignee, CaseStatus};
+
+const EVENT: &[&str] = &[
+    "tenant",
+    "case_id",
+    "version",
+    "from_status",
+    "to_status",
+    "occurred_at",
+    "recorded_at",
+    "principal",
+    "source_system",
+    "sealed",
+    "assigned",
+    "assignee_kind",
+    "assignee",
+];
+
+/// What a step of a case's history did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It was opened, or moved from another status.
+    Moved,
+    /// It was given to somebody, or to nobody.
+    Assigned(Option<Assignee>),
+}
+
+/// Adds steps to the history of cases.
+pub(super) async fn history_insert(tx: &Tx, steps: &[CaseMove]) -> Result<(), DbErr> {
+    let mut rows = Rows::new("case_event", EVENT);
+    for step in steps {
+        let assignee = match &step.step {
+            Step::Moved => None,
+            Step::Assigned(assignee) => assignee.as_ref(),
+        };
+        rows.push([
+            step.tenant.as_str().into(),
+            step.id.into(),
+            step.version.into(),
+            step.from.map(CaseStatus::code).into(),
+            step.to.code().into(),
+            step.occurred_at.as_micros().into(),
+            step.recorded_at.as_micros().into(),
+            step.principal.as_str().into(),
+            step.source_system.as_str().into(),
+            step.sealed.clone().into(),
+            matches!(step.step, Step::Assigned(_)).into(),
+            assignee.map(|assignee| assignee.kind().code()).into(),
+            assignee.map(Assignee::text).into(),
+        ]);
+    }
+    rows.insert(tx.db()).await?;
+    Ok(())
+}
+
+/// Writes to whom cases were given, and the steps that say so.
+pub(crate) async fn case_assign<'a>(
+    tx: &Tx,
+    cases: impl Iterator<Item = &'a CaseRow>,
+    steps: &[CaseMove],
+) -> Result<(), StoreError> {
+    let mut rows =
+        Rows::new("case_file", &["tenant", "id", "version", "assignee_kind", "assignee", "assigned_at", "updated_at"]);
+    for row in cases {
+        let (assignee, at) = row.assignment.clone().unzip();
+        rows.push([
+            row.tenant.as_str().into(),
+            row.id.into(),
+            row.case.version.into(),
+            assignee.as_ref().map(|assignee| assignee.kind().code()).into(),
+            assignee.as_ref().map(Assignee::text).into(),
+            at.map(Timestamp::as_micros).into(),
+            row.updated_at.as_micros().into(),
+        ]);
+    }
+    rows.update_by(tx.db(), &["tenant", "id"]).await?;
+    history_insert(tx, steps).await?;
+    Ok(())
+}
+
+/// The steps of a case's history behind a version, the earliest first.
+pub(crate) async fn case_history(
+    db: &impl ConnectionTrait,
+    tenant: &TenantId,
+    case: Uuid,
+    after: Option<i64>,
+    most: usize,
+) -> Result<Vec<CaseMove>, DbErr> {
+    let mut sql = Sql::new(db, &format!("SELECT {} FROM case_event WHERE tenant = ", EVENT.join(", ")))
+        .bind(tenant.as_str())
+        .text(" AND case_id = ")
+        .bind(case);
+    if let Some(version) = after {
+        sql = sql.text(" AND version > ").bind(version);
+    }
+    let rows = sql.text(" ORDER BY version LIMIT ").bind(limit(most)).all(db).await?;
+    rows.iter().map(|row| read(tenant, row)).collect()
+}
+
+fn read(tenant: &TenantId, row: &QueryResult) -> Result<CaseMove, DbErr> {
+    let status = |code: i16| {
+        CaseStatus::from_code(i64::from(code)).ok_or_else(|| DbErr::Custom(format!("case_event.status: {code}")))
+    };
+    let from: Option<i16> = row.try_get_by_index(3)?;
+    let assigned: bool = row.try_get_by_index(10)?;
+    let assignee: Option<(i16, String)> = row.try_get_by_index::<Option<i16>>(11)?.zip(row.try_get_by_index(12)?);
+    let assignee = assignee.and_then(|(kind, text)| Assignee::stored(kind, text));
+    Ok(CaseMove {
+        tenant: tenant.clone(),
+        id: row.try_get_by_index(1)?,
+        version: row.try_get_by_index(2)?,
+        from: from.map(status).transpose()?,
+        to: status(row.try_get_by_index(4)?)?,
+        occurred_at: Timestamp::from_micros(row.try_get_by_index(5)?),
+        recorded_at: Timestamp::from_micros(row.try_get_by_index(6)?),
+        principal: row.try_get_by_index(7)?,
+        source_system: row.try_get_by_index(8)?,
+        sealed: row.try_get_by_index(9)?,
+        step: if assigned { Step::Assigned(assignee) } else { Step::Moved },
+    })
+}
+
+/// The notes of steps, in their order, of a case under an origin; empty where nothing was noted, and where the key was
+/// destroyed.
+///
+/// # Errors
+/// Unavailable.
+pub(crate) async fn case_notes(store: &Store, origin: Uuid, steps: &[CaseMove]) -> Result<Vec<NoteText>, Error> {
+    let sealed: Vec<_> = steps
+        .iter()
+        .filter_map(|step| step.sealed.as_ref().map(|sealed| (subject(&step.tenant, origin), sealed.clone())))
+        .collect();
+    let opened = if sealed.is_empty() { Vec::new() } else { store.unseal_many(CASE_NOTE, &sealed).await? };
+    let mut opened = opened.into_iter();
+    let note = |step: &CaseMove| decode(if step.sealed.is_some() { opened.next().flatten() } else { None });
+    steps.iter().map(note).collect()
+}

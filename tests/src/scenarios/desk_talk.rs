@@ -1,0 +1,332 @@
+//! Conversations at the desk: several legs, handed on, missed, watched, and said to be somebody else's.
+
+use futures::future::join_all;
+use rapport_proto::interactions::v1::get_agent_context_request::About;
+use rapport_proto::interactions::v1::watch_agent_context_request::About as Watched;
+use rapport_proto::interactions::v1::*;
+use rapport_proto::stakeholders::v1 as stakeholders;
+use rapport_testkit::asserts::{at_least, positions};
+use rapport_testkit::sandbox::SandboxBuilder;
+use rapport_testkit::{Code, assert_reason};
+use stakeholders::{Consent, ConsentState, RecordConsentRequest};
+use tonic::Streaming;
+
+use super::advocacy::{balance, enrolled, program};
+use super::desk::{begin, context_of};
+use super::messages::{after, by_party, contact, now, person, phone, record};
+use super::stage::{ACME, AGENT, Positions, READER, Stage, end, fresh, next, unknown};
+
+rapport_testkit::each_world! {
+    modules = rapport::modules;
+
+    async fn a_conversation_is_one_interaction_whoever_takes_it(sandbox: SandboxBuilder) {
+        let stage = Stage::open(sandbox).await;
+        legs_and_handovers_end_in_one_interaction(&stage).await;
+        a_missed_call_is_followed_up_once(&stage).await;
+        it_was_somebody_elses_and_everything_follows(&stage).await;
+        points_follow_to_whom_it_was_of(&stage).await;
+        stage.close().await;
+    }
+
+    async fn a_context_is_told_as_it_changes(sandbox: SandboxBuilder) {
+        let mut stage = Stage::open(sandbox).await;
+        changes_are_told_until_the_call_ends(&stage).await;
+        a_watch_ends_when_the_server_stops(&mut stage).await;
+        stage.close().await;
+    }
+}
+
+fn leg(call_id: &str, leg: &str, number: &str) -> Call {
+    Call {
+        call_id: call_id.into(),
+        leg: leg.into(),
+        direction: Direction::Inbound.into(),
+        identifier_used: Some(Identifier { scheme: "tel".into(), value: number.into() }),
+        agent: format!("users/{leg}"),
+        started_time: Some(now()),
+        ..Default::default()
+    }
+}
+
+fn ending(call: Call, disposition: CallDisposition) -> EndCallRequest {
+    EndCallRequest { call: Some(call), disposition: disposition.into(), ..Default::default() }
+}
+
+async fn ended(stage: &Stage, request: EndCallRequest) -> (Call, Positions) {
+    let answer = stage.desk(AGENT).end_call(request).await.expect("a call ends");
+    let seen = positions(answer.metadata());
+    (answer.into_inner(), seen)
+}
+
+async fn caller(stage: &Stage, name: &str, number: &str) -> (String, Positions) {
+    let party = stakeholders::Party { contact_media: vec![phone(number)], ..person(name) };
+    let (party, seen) = stage.party_at(party).await;
+    (party.name, seen)
+}
+
+fn party(name: &str) -> About {
+    About::Party(name.to_owned())
+}
+
+fn names(context: &AgentContext) -> Vec<&str> {
+    context.history.iter().flat_map(|history| &history.interactions).map(|one| one.name.as_str()).collect()
+}
+
+async fn legs_and_handovers_end_in_one_interaction(stage: &Stage) {
+    let number = "+12025550301";
+    let (known, seen) = caller(stage, "Long Talker", number).await;
+    let first = begin(stage, leg("talk-1", "a", number)).await;
+    let handover = TransferCallRequest {
+        name: first.name.clone(),
+        to_agent: "users/b".into(),
+        to_leg: "b".into(),
+        note: "has waited for a week".into(),
+        request_id: fresh(),
+        ..Default::default()
+    };
+    let answer = stage.desk(AGENT).transfer_call(handover.clone()).await.expect("handed on");
+    let new = answer.into_inner();
+    assert_eq!((new.leg.as_str(), new.agent.as_str()), ("b", "users/b"));
+    assert_eq!(new.resolution.as_ref().expect("who it is").party, known);
+    let again = stage.desk(AGENT).transfer_call(handover.clone()).await.expect("replayed");
+    assert_eq!(again.metadata().get("rapport-replayed").expect("said so"), "true");
+    assert_eq!(again.into_inner(), new);
+    // Whoever takes it over finds what was noted.
+    let context = context_of(stage, About::Call(new.name.clone()), &seen).await;
+    assert_eq!(context.party, known);
+    let transfers = context.caller.expect("a caller").transfers;
+    assert_eq!((transfers.len(), transfers[0].note.as_str()), (1, "has waited for a week"));
+    assert_eq!((transfers[0].from_agent.as_str(), transfers[0].to_call.as_str()), ("users/a", new.name.as_str()));
+    // Both legs end ten times at once, in whatever process.
+    let ends = (0..10).map(|at| {
+        let (name, disposition) =
+            if at % 2 == 0 { ("a", CallDisposition::Handled) } else { ("b", CallDisposition::Complaint) };
+        let end = EndCallRequest {
+            wrap_up: format!("said on {name}"),
+            ended_time: Some(after(now(), if name == "a" { 60 } else { 120 })),
+            ..ending(leg("talk-1", name, number), disposition)
+        };
+        ended(stage, end)
+    });
+    let all = join_all(ends).await;
+    let mut seen = Positions::new();
+    for (call, position) in &all {
+        assert_eq!(call.interaction, all[0].0.interaction);
+        for (service, at) in position {
+            let most = seen.entry(service.clone()).or_default();
+            *most = (*most).max(*at);
+        }
+    }
+    let context = context_of(stage, party(&known), &seen).await;
+    assert_eq!(names(&context), [all[0].0.interaction.as_str()]);
+    let one = GetInteractionRequest { name: all[0].0.interaction.clone(), ..Default::default() };
+    let one = stage.interactions(ACME).get_interaction(one).await.expect("there").into_inner();
+    assert_eq!((one.kind.as_str(), one.body.as_str()), ("complaint", "said on a\n\nsaid on b"));
+    // Handed on after it ended: kept, and nothing else.
+    let late = TransferCallRequest { to_leg: String::new(), request_id: fresh(), ..handover };
+    let late = stage.desk(AGENT).transfer_call(late).await.expect("kept").into_inner();
+    assert_eq!((late.state(), late.transfers.len()), (CallState::Ended, 2));
+    let denied = TransferCallRequest { call_id: "x".into(), to_agent: "users/b".into(), ..Default::default() };
+    assert_reason!(stage.desk(READER).transfer_call(denied).await, Code::PermissionDenied, "PERMISSION_DENIED");
+}
+
+async fn a_missed_call_is_followed_up_once(stage: &Stage) {
+    let number = "+12025550302";
+    let (known, seen) = caller(stage, "Missed Caller", number).await;
+    context_of(stage, party(&known), &seen).await;
+    let missed = |call_id: &str| ending(leg(call_id, "a", number), CallDisposition::Missed);
+    let ends = (0..12).map(|at| ended(stage, missed(&format!("missed-{}", at / 3))));
+    let all = join_all(ends).await;
+    let request = ListCasesRequest { party: known, filter: r#"type == "callback""#.into(), ..Default::default() };
+    let cases = stage.cases(ACME).list_cases(request.clone()).await.expect("listed").into_inner().cases;
+    assert_eq!(cases.len(), 1, "{cases:?}");
+    assert_eq!((cases[0].interactions.len(), cases[0].title.as_str()), (4, "missed call"));
+    assert!(all.iter().all(|(call, _)| call.case == cases[0].name));
+    let solved = TransitionCaseRequest {
+        name: cases[0].name.clone(),
+        status: CaseStatus::Resolved.into(),
+        ..Default::default()
+    };
+    stage.cases(ACME).transition_case(solved).await.expect("resolved");
+    let (again, _) = ended(stage, missed("missed-9")).await;
+    assert_ne!(again.case, cases[0].name);
+    assert_eq!(stage.cases(ACME).list_cases(request).await.expect("listed").into_inner().cases.len(), 2);
+}
+
+fn health(context: &AgentContext) -> (i64, i64) {
+    let section = context.scores.as_ref().expect("scores");
+    let found = section.scores.iter().find(|score| score.definition == "scoreDefinitions/relationship-health");
+    let found = found.expect("relationship health");
+    (found.value_micros, found.contribution_count)
+}
+
+fn to(interaction: &str, party: &str) -> ReassignInteractionRequest {
+    ReassignInteractionRequest {
+        name: interaction.into(),
+        party: party.into(),
+        reason: "wrong-party".into(),
+        request_id: fresh(),
+        ..Default::default()
+    }
+}
+
+async fn reassigned(stage: &Stage, request: ReassignInteractionRequest) -> (Interaction, Positions) {
+    let answer = stage.interactions(AGENT).reassign_interaction(request).await.expect("reassigned");
+    let seen = positions(answer.metadata());
+    (answer.into_inner(), seen)
+}
+
+async fn it_was_somebody_elses_and_everything_follows(stage: &Stage) {
+    let number = "+12025550303";
+    let (one, seen) = caller(stage, "Taken For It", number).await;
+    let (other, _) = stage.party_at(person("Really Was It")).await;
+    context_of(stage, party(&one), &seen).await;
+    let case = CallCase { r#type: "complaint".into(), title: "late again".into(), ..Default::default() };
+    let request = EndCallRequest {
+        valence: Some(Valence { value: -1.0, method: ValenceMethod::Agent.into(), confidence: None }),
+        open_case: Some(case),
+        wrap_up: "It came late.".into(),
+        ..ending(leg("whose-1", "a", number), CallDisposition::Complaint)
+    };
+    let (call, seen) = ended(stage, request.clone()).await;
+    let before = context_of(stage, party(&one), &seen).await;
+    assert_eq!((names(&before), health(&before).1), (vec![call.interaction.as_str()], 1));
+    let whole = GetInteractionRequest { name: call.interaction.clone(), ..Default::default() };
+    let first = stage.interactions(ACME).get_interaction(whole.clone()).await.expect("there").into_inner();
+
+    let (moved, seen) = reassigned(stage, to(&call.interaction, &other.name)).await;
+    assert_eq!((moved.version, moved.body.as_str()), (2, "It came late."));
+    assert_eq!(moved.participants[0].party, other.name);
+    let old = context_of(stage, party(&one), &seen).await;
+    assert_eq!((names(&old).len(), health(&old).1, old.cases.expect("cases").cases.len()), (0, 0, 0));
+    let new = context_of(stage, party(&other.name), &seen).await;
+    assert_eq!((names(&new), health(&new).1), (vec![call.interaction.as_str()], 1));
+    assert!(health(&new).0 < 50_000_000, "{:?}", health(&new));
+    assert_eq!(new.cases.as_ref().expect("cases").cases[0].name, call.case);
+    let by_call = context_of(stage, About::Call(call.name.clone()), &seen).await;
+    let resolution = by_call.caller.expect("a caller").resolution.expect("who it is");
+    assert_eq!((resolution.party.as_str(), resolution.reason.as_str()), (other.name.as_str(), "the agent said so"));
+    // To whom it is already.
+    let (same, _) = reassigned(stage, to(&call.interaction, &other.name)).await;
+    assert_eq!(same, moved);
+
+    let back = ReassignInteractionRequest { party: String::new(), undo: true, ..to(&call.interaction, "") };
+    let (restored, seen) = reassigned(stage, back).await;
+    assert_eq!((restored.version, &restored.participants), (3, &first.participants));
+    let old = context_of(stage, party(&one), &seen).await;
+    assert_eq!((names(&old), health(&old).1), (vec![call.interaction.as_str()], 1));
+    assert_eq!(old.cases.expect("cases").cases.len(), 1);
+    let new = context_of(stage, party(&other.name), &seen).await;
+    assert_eq!((names(&new).len(), health(&new).1), (0, 0));
+    assert_eq!(ended(stage, request).await.0.resolution.expect("who it is").party, one);
+
+    let unknown = stage.interactions(AGENT).reassign_interaction(to(&unknown("interactions"), &one)).await;
+    assert_reason!(unknown, Code::NotFound, "RESOURCE_NOT_FOUND");
+    let gone =
+        RetractInteractionRequest { name: call.interaction.clone(), reason: "test-data".into(), ..Default::default() };
+    stage.interactions(ACME).retract_interaction(gone).await.expect("retracted");
+    let late = stage.interactions(AGENT).reassign_interaction(to(&call.interaction, &other.name)).await;
+    assert_reason!(late, Code::FailedPrecondition, "INVALID_TRANSITION");
+}
+
+async fn points_follow_to_whom_it_was_of(stage: &Stage) {
+    let club = program(stage).await;
+    let one = stage.party(person("Taken For Buyer")).await.name;
+    let other = stage.party(person("Really Bought")).await.name;
+    let (member, second) = (enrolled(stage, &club, &one).await, enrolled(stage, &club, &other).await);
+    let money = rapport_proto::types::v1::Money { units: 12, nanos: 0, currency_code: "EUR".into() };
+    let amount = Some(Amount { kind: AmountKind::Order.into(), money: Some(money) });
+    let order = record(Interaction { amount, ..contact("order", by_party(&one), now()) });
+    let answer = stage.interactions(ACME).record_interaction(order).await.expect("recorded");
+    let seen = positions(answer.metadata());
+    let order = answer.into_inner().name;
+    assert_eq!(balance(stage, &member, &club.points, &seen).await, 12);
+    let (_, seen) = reassigned(stage, to(&order, &other)).await;
+    assert_eq!(balance(stage, &member, &club.points, &seen).await, 0);
+    assert_eq!(balance(stage, &second, &club.points, &seen).await, 12);
+    let (_, seen) = reassigned(stage, to(&order, &one)).await;
+    assert_eq!(balance(stage, &member, &club.points, &seen).await, 12);
+    assert_eq!(balance(stage, &second, &club.points, &seen).await, 0);
+}
+
+async fn watch(stage: &Stage, about: Watched, seen: &Positions) -> Streaming<WatchAgentContextResponse> {
+    let request = WatchAgentContextRequest { about: Some(about), budget_ms: 5_000, ..Default::default() };
+    stage.desk(AGENT).watch_agent_context(at_least(request, seen)).await.expect("watched").into_inner()
+}
+
+/// The first message that tells of a field as it is awaited.
+async fn until(
+    stream: &mut Streaming<WatchAgentContextResponse>,
+    field: &str,
+    awaited: impl Fn(&AgentContext) -> bool,
+) -> AgentContext {
+    loop {
+        let message = next(stream).await;
+        assert!(!message.changed.is_empty() || message.ended, "a message tells something: {message:?}");
+        let context = message.context.expect("a context");
+        if message.changed.iter().any(|changed| changed == field) && awaited(&context) {
+            return context;
+        }
+    }
+}
+
+async fn changes_are_told_until_the_call_ends(stage: &Stage) {
+    let number = "+12025550304";
+    let (known, seen) = caller(stage, "Watched", number).await;
+    let call = begin(stage, leg("watch-1", "a", number)).await;
+    let mut stream = watch(stage, Watched::Call(call.name.clone()), &seen).await;
+    let first = next(&mut stream).await;
+    let context = first.context.expect("a context");
+    assert_eq!((first.changed.len(), context.party.as_str()), (0, known.as_str()));
+    assert_eq!(context.card.expect("a card").display_name, "Watched");
+    // What this service records, what another one does, and what follows from it in a third.
+    let complaint = record(Interaction {
+        valence: Some(Valence { value: -1.0, method: ValenceMethod::Stated.into(), confidence: None }),
+        ..contact("complaint", by_party(&known), now())
+    });
+    stage.interactions(ACME).record_interaction(complaint).await.expect("recorded");
+    until(&mut stream, "history", |context| names(context).len() == 1).await;
+    let consent = Consent {
+        party: known.clone(),
+        purpose: "marketing".into(),
+        channel: "phone".into(),
+        state: ConsentState::Granted.into(),
+        ..Default::default()
+    };
+    let request = RecordConsentRequest { consent: Some(consent), ..Default::default() };
+    stage.privacy(ACME).record_consent(request).await.expect("recorded");
+    let allowed = |context: &AgentContext| {
+        context
+            .consents
+            .iter()
+            .flat_map(|section| &section.consents)
+            .any(|one| one.purpose == "marketing" && one.allowed)
+    };
+    let told = until(&mut stream, "consents", allowed).await;
+    assert!(told.history.is_none(), "only what changed is told");
+    // In any order: the score that fell with the complaint was told before the consent, or is told now.
+    let praise = record(Interaction {
+        valence: Some(Valence { value: 1.0, method: ValenceMethod::Stated.into(), confidence: None }),
+        ..contact("praise", by_party(&known), now())
+    });
+    stage.interactions(ACME).record_interaction(praise).await.expect("recorded");
+    until(&mut stream, "scores", |context| health(context).1 == 2).await;
+    let handover = TransferCallRequest { name: call.name.clone(), to_agent: "users/c".into(), ..Default::default() };
+    stage.desk(AGENT).transfer_call(handover).await.expect("handed on");
+    let handed = |context: &AgentContext| context.caller.iter().any(|caller| caller.transfers.len() == 1);
+    until(&mut stream, "caller", handed).await;
+    ended(stage, ending(leg("watch-1", "a", number), CallDisposition::Handled)).await;
+    while !next(&mut stream).await.ended {}
+    assert!(stream.message().await.expect("in order").is_none(), "it ends with the call");
+    let nobody = WatchAgentContextRequest { about: Some(Watched::Party(unknown("parties"))), ..Default::default() };
+    assert_reason!(stage.desk(AGENT).watch_agent_context(nobody).await, Code::NotFound, "RESOURCE_NOT_FOUND");
+}
+
+async fn a_watch_ends_when_the_server_stops(stage: &mut Stage) {
+    let (known, seen) = caller(stage, "Still Watched", "+12025550305").await;
+    let mut stream = watch(stage, Watched::Party(known), &seen).await;
+    assert!(next(&mut stream).await.context.is_some());
+    stage.sandbox.terminate("interactions").await;
+    end(&mut stream).await.expect("ended without an error");
+    stage.sandbox.restart("interactions").await;
+}
