@@ -44,8 +44,8 @@ pub(crate) struct Told<'a> {
     pub(crate) id: &'a str,
     /// Which leg.
     pub(crate) leg: &'a str,
-    /// We called them.
-    pub(crate) outbound: bool,
+    /// We called them, or they us; none when this event does not say it.
+    pub(crate) outbound: Option<bool>,
     /// The other side's number; none where this event does not say it.
     pub(crate) number: Option<&'a Number>,
     /// Our own number.
@@ -64,7 +64,12 @@ impl Told<'_> {
         Call {
             call_id: one_line(self.id, MOST_ID),
             leg: one_line(self.leg, MOST_LEG),
-            direction: if self.outbound { Direction::Outbound } else { Direction::Inbound }.into(),
+            direction: match self.outbound {
+                Some(true) => Direction::Outbound,
+                Some(false) => Direction::Inbound,
+                None => Direction::Unspecified,
+            }
+            .into(),
             identifier_used: self.number.and_then(Number::identifier),
             dialled_number: clean(self.dialled, MOST_DIALLED),
             agent: clean(self.agent, MOST_AGENT),
@@ -141,19 +146,20 @@ mod tests {
     fn what_was_said_first_stays_and_what_was_not_is_filled_in() {
         let number = Number::Known("+12025550201".into());
         let mut known = Told { id: "1", agent: "ana", source: "cloud", ..Told::default() }.message();
+        assert_eq!(known.direction(), Direction::Unspecified);
         let later = Told {
             id: "1",
             agent: "bo",
             number: Some(&number),
             dialled: "+12025550100",
             started: Some(Timestamp::EPOCH),
-            outbound: true,
+            outbound: Some(true),
             source: "other",
             ..Told::default()
         };
         learn(&mut known, &later.message());
         assert_eq!((known.agent.as_str(), known.dialled_number.as_str()), ("ana", "+12025550100"));
-        assert_eq!(known.direction(), Direction::Inbound);
+        assert_eq!(known.direction(), Direction::Outbound);
         assert_eq!(known.identifier_used.unwrap().value, "+12025550201");
         assert_eq!(known.started_time.unwrap().seconds, 0);
         assert_eq!(known.provenance.unwrap().source_system, "cloud");

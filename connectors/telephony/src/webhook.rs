@@ -26,8 +26,7 @@ struct Event {
     call_id: String,
     #[serde(default)]
     leg: String,
-    #[serde(default)]
-    direction: Way,
+    direction: Option<Way>,
     number: Option<String>,
     country: Option<String>,
     #[serde(default)]
@@ -50,10 +49,9 @@ enum Kind {
     Ended,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Way {
-    #[default]
     Inbound,
     Outbound,
 }
@@ -99,7 +97,11 @@ pub(crate) async fn answer(pages: &Pages, head: &Parts, body: &[u8], started: In
     let call = Told {
         id: &event.call_id,
         leg: &event.leg,
-        outbound: event.direction == Way::Outbound,
+        outbound: match event.direction {
+            Some(way) => Some(way == Way::Outbound),
+            // A call begins in one direction or the other; later events need not say which.
+            None => (event.event == Kind::Ringing).then_some(false),
+        },
         number: raw.map(|_| &number),
         dialled: &event.dialled,
         agent: &event.agent,

@@ -61,7 +61,8 @@ async fn session<S: AsyncRead + AsyncWrite + Unpin>(
     let told = Told {
         id,
         leg: words.leg.as_deref().unwrap_or_default(),
-        outbound: words.outbound,
+        // A hang-up need not say again how the call began.
+        outbound: (words.outbound || script == Script::Ring).then_some(words.outbound),
         number: Some(&number),
         dialled: words.dialled.as_deref().unwrap_or(ours),
         agent: words.agent.as_deref().unwrap_or_default(),

@@ -122,7 +122,7 @@ impl Ari {
         let call = Told {
             id: &channel.id,
             leg: "",
-            outbound: words.outbound,
+            outbound: Some(words.outbound),
             number: Some(&number),
             dialled: words.dialled.as_ref().unwrap_or(ours),
             agent: words.agent.as_deref().unwrap_or_default(),
