@@ -18,6 +18,7 @@ rapport_testkit::each_world! {
         let program = program(&stage).await;
         orders_and_answers_earn_by_rule(&stage, &program).await;
         a_stranger_earns_once_they_are_known(&stage, &program).await;
+        what_is_retracted_is_taken_back(&stage, &program).await;
         stage.close().await;
     }
 }
@@ -45,6 +46,24 @@ async fn orders_and_answers_earn_by_rule(stage: &Stage, club: &Club) {
     assert_eq!(entries.len(), 2, "each order once, the complaint not at all");
     assert_eq!(entries[1].source, first.into_inner().name);
     assert!(entries.iter().all(|entry| entry.legs.iter().map(|leg| leg.amount).sum::<i64>() == 0));
+}
+
+async fn what_is_retracted_is_taken_back(stage: &Stage, club: &Club) {
+    let party = stage.party(person("Mistaken")).await.name;
+    let member = enrolled(stage, club, &party).await;
+    let mut interactions = stage.interactions(ACME);
+    let wrong =
+        interactions.record_interaction(record(order(by_party(&party), 40))).await.expect("recorded").into_inner();
+    let right = interactions.record_interaction(record(order(by_party(&party), 2))).await.expect("recorded");
+    assert_eq!(balance(stage, &member, &club.points, &positions(right.metadata())).await, 42);
+    let request = contacts::RetractInteractionRequest {
+        name: wrong.name,
+        reason: "recorded-twice".into(),
+        request_id: fresh(),
+        ..Default::default()
+    };
+    let retracted = interactions.retract_interaction(request).await.expect("retracted");
+    assert_eq!(balance(stage, &member, &club.points, &positions(retracted.metadata())).await, 2);
 }
 
 async fn a_stranger_earns_once_they_are_known(stage: &Stage, club: &Club) {

@@ -27,20 +27,20 @@ pub(crate) struct Earning {
     pub(crate) traceparent: Option<String>,
 }
 
-/// Something that was taken for somebody's and turned out to be another's: what they earned by it is taken back.
+/// Something that turned out to be another's, or not to have happened: what a party earned by it is taken back.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Unearning {
     pub(crate) tenant: TenantId,
-    /// Whose it is not.
+    /// Who has not earned by it.
     pub(crate) party: Uuid,
     /// The name of what happened.
     pub(crate) source: String,
     pub(crate) traceparent: Option<String>,
 }
 
-/// Takes back what was somebody else's, then posts what these earn by every rule that they set off, once for each member, rule and source, in a fixed number of
-/// statements; gives how many postings that were. It is for consumers, in the transaction that moves their cursor; what
-/// earns nothing, or has earned before, is left out.
+/// Takes back what was not earned, then posts what these earn by every rule that they set off, once for each member, rule
+/// and source, in a fixed number of statements; gives how many were earned. It is for consumers, in the transaction that
+/// moves their cursor; what earns nothing, or has earned before, is left out.
 ///
 /// # Errors
 /// The database's; Precondition when a balance would not fit.
@@ -130,7 +130,7 @@ pub(crate) async fn earn(
     Ok(earned)
 }
 
-/// Takes back what was earned by what was somebody else's.
+/// Takes back what was earned, as far as it is there.
 async fn take_back(
     tx: &Tx,
     world: &World,

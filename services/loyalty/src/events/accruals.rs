@@ -57,8 +57,8 @@ enum Said {
     Amended(Fact),
     /// It turned out to be somebody else's: whoever took part in it before and no longer does has earned nothing by it.
     Reassigned { interaction: Uuid, source: String, from: Vec<Speaker>, fact: Option<Fact> },
-    /// An interaction counts no longer.
-    Retracted(Uuid),
+    /// An interaction counts no longer: whoever took part in it has earned nothing by it.
+    Retracted { interaction: Uuid, source: String, from: Vec<Speaker> },
     /// An origin belongs to a party: what came by it earns now.
     Attributed { origin: Uuid, party: Uuid },
 }
@@ -177,8 +177,11 @@ impl Claims {
                     let now = fact.iter().flat_map(|fact| &fact.by);
                     origins.extend(from.iter().chain(now).map(|one| (tenant.clone(), one.origin)));
                 }
+                Said::Retracted { from, .. } => {
+                    origins.extend(from.iter().map(|one| (tenant.clone(), one.origin)));
+                }
                 // Who took part is the same, and what the event says of them is as old as the event.
-                Said::Amended(_) | Said::Retracted(_) => {}
+                Said::Amended(_) => {}
             }
         }
         let whose = alias_find(tx.db(), &origins).await?;
@@ -192,18 +195,9 @@ impl Claims {
             Said::Happened(fact) => self.earned(tenant, traceparent, fact),
             Said::Reassigned { interaction, source, from, fact } => {
                 self.forget(tenant, *interaction);
-                let party = |one: &Speaker| self.whose.get(&(tenant.clone(), one.origin)).copied().or(one.party);
-                let now: BTreeSet<Uuid> = fact.iter().flat_map(|fact| &fact.by).filter_map(party).collect();
-                let before: BTreeSet<Uuid> = from.iter().filter_map(party).collect();
-                for party in before.difference(&now) {
-                    let undone = Unearning {
-                        tenant: tenant.clone(),
-                        party: *party,
-                        source: source.clone(),
-                        traceparent: traceparent.clone(),
-                    };
-                    self.unearnings.push((self.earnings.len(), undone));
-                }
+                let now = self.parties(tenant, fact.iter().flat_map(|fact| &fact.by));
+                let before = self.parties(tenant, from);
+                self.undo(heard, source, before.difference(&now));
                 if let Some(fact) = fact {
                     self.earned(tenant, traceparent, fact);
                 }
@@ -219,7 +213,11 @@ impl Claims {
                     }
                 }
             }
-            Said::Retracted(interaction) => self.forget(tenant, *interaction),
+            Said::Retracted { interaction, source, from } => {
+                self.forget(tenant, *interaction);
+                let before = self.parties(tenant, from);
+                self.undo(heard, source, &before);
+            }
             Said::Attributed { origin, party } => {
                 let key = (tenant.clone(), *origin);
                 self.whose.insert(key.clone(), *party);
@@ -275,6 +273,26 @@ impl Claims {
         }
     }
 
+    /// The parties that these are known to be.
+    fn parties<'a>(&self, tenant: &TenantId, by: impl IntoIterator<Item = &'a Speaker>) -> BTreeSet<Uuid> {
+        let party = |one: &Speaker| self.whose.get(&(tenant.clone(), one.origin)).copied().or(one.party);
+        by.into_iter().filter_map(party).collect()
+    }
+
+    /// Takes back what these earned from a source before.
+    fn undo<'a>(&mut self, heard: &Heard, source: &str, parties: impl IntoIterator<Item = &'a Uuid>) {
+        let before = self.earnings.len();
+        self.unearnings.extend(parties.into_iter().map(|party| {
+            let undone = Unearning {
+                tenant: heard.tenant.clone(),
+                party: *party,
+                source: source.to_owned(),
+                traceparent: heard.traceparent.clone(),
+            };
+            (before, undone)
+        }));
+    }
+
     /// What waits of an interaction, here and in the store, earns nothing as it is.
     fn forget(&mut self, tenant: &TenantId, interaction: Uuid) {
         self.kept.retain(|row| row.origin.0 != *tenant || row.interaction != interaction);
@@ -305,20 +323,17 @@ fn read(event: &Event) -> Result<Option<Said>, Error> {
         let interactions::InteractionAmended { after, replaced, .. } = amended?;
         let after = after.ok_or_else(|| malformed_event("after"))?;
         if !replaced.is_empty() {
-            let speaker = |one: &interactions::RecordedParticipant| {
-                Ok::<_, Error>(Speaker { origin: origin(&one.origin)?, party: party(&one.party)? })
-            };
             return Ok(Some(Said::Reassigned {
                 interaction: interaction(&after.interaction)?,
                 source: after.interaction.clone(),
-                from: replaced.iter().map(speaker).collect::<Result<_, _>>()?,
+                from: who(&replaced)?,
                 fact: happened(&after)?,
             }));
         }
         return Ok(Some(match happened(&after)? {
             Some(fact) => Said::Amended(fact),
             // It may have been something that earns before.
-            None => Said::Retracted(interaction(&after.interaction)?),
+            None => retracted(&after.interaction, &after.participants)?,
         }));
     }
     if let Some(answered) = event.decode::<interactions::SurveyResponseRecorded>() {
@@ -334,8 +349,9 @@ fn read(event: &Event) -> Result<Option<Said>, Error> {
             by: vec![Speaker { origin: origin(&answered.origin)?, party: party(&answered.party)? }],
         })));
     }
-    if let Some(retracted) = event.decode::<interactions::InteractionRetracted>() {
-        return Ok(Some(Said::Retracted(interaction(&retracted?.interaction)?)));
+    if let Some(told) = event.decode::<interactions::InteractionRetracted>() {
+        let told = told?;
+        return retracted(&told.interaction, &told.participants).map(Some);
     }
     if let Some(attributed) = event.decode::<interactions::OriginAttributed>() {
         let attributed = attributed?;
@@ -343,6 +359,15 @@ fn read(event: &Event) -> Result<Option<Said>, Error> {
         return Ok(party.map(|party| Said::Attributed { origin, party }));
     }
     Ok(None)
+}
+
+/// Everybody who took part, whatever they did.
+fn who(participants: &[interactions::RecordedParticipant]) -> Result<Vec<Speaker>, Error> {
+    participants.iter().map(|one| Ok(Speaker { origin: origin(&one.origin)?, party: party(&one.party)? })).collect()
+}
+
+fn retracted(name: &str, participants: &[interactions::RecordedParticipant]) -> Result<Said, Error> {
+    Ok(Said::Retracted { interaction: interaction(name)?, source: name.to_owned(), from: who(participants)? })
 }
 
 /// What a version of an interaction says that may earn.

@@ -170,6 +170,38 @@ fn what_was_somebody_elses_is_taken_back_and_earns_for_them() {
     assert_eq!(read(&poison).unwrap_err().kind, Kind::Invalid);
 }
 
+/// An interaction of this party that never should have been recorded.
+fn retracted(position: i64, id: u128, by: Uuid) -> Event {
+    let name = format!("interactions/{}", Uuid::from_u128(id));
+    let participant = contacts::RecordedParticipant {
+        origin: by.to_string(),
+        party: if by == CALLER { String::new() } else { format!("parties/{by}") },
+        function: contacts::Function::Initiator.into(),
+        ..Default::default()
+    };
+    let retracted = contacts::InteractionRetracted {
+        interaction: name.clone(),
+        participants: vec![participant],
+        ..Default::default()
+    };
+    event(position, &name, &retracted)
+}
+
+#[test]
+fn what_is_retracted_is_taken_back_from_whoever_earned_by_it() {
+    let first = order(1, 1, &[PARTY], contacts::AmountKind::Order);
+    let found = claims(&[first.clone(), retracted(2, 1, PARTY)]);
+    let [(1, undone)] = found.unearnings.as_slice() else { panic!("{found:?}") };
+    assert_eq!((undone.party, &undone.source), (PARTY, &format!("interactions/{}", Uuid::from_u128(1))));
+    // Of a stranger who is known by now, and of one who is not.
+    let stranger = order(1, 1, &[CALLER], contacts::AmountKind::Order);
+    let known = claims(&[stranger.clone(), attributed(2), retracted(3, 1, CALLER)]);
+    assert_eq!(known.unearnings.iter().map(|(_, one)| one.party).collect::<Vec<_>>(), [PARTY]);
+    assert_eq!(claims(&[stranger, retracted(2, 1, CALLER)]).unearnings, []);
+    // Amended to what earns nothing, it is as if it had been retracted.
+    assert_eq!(claims(&[first.clone(), amended(2, &first, &"x".repeat(64), 12)]).unearnings.len(), 1);
+}
+
 #[test]
 fn an_answer_earns_by_its_category() {
     let response = format!("surveys/{}/responses/{}", Uuid::from_u128(1), Uuid::from_u128(2));
@@ -359,6 +391,23 @@ rapport_testkit::each_store! {
         assert_eq!(sum, balance(&cx, PARTY).await + balance(&cx, other).await, "the journal says what the accounts hold");
         let lots: i64 = Sql::new(db, "SELECT CAST(SUM(remaining) AS BIGINT) FROM lot").one(db).await.unwrap().unwrap().try_get_by_index(0).unwrap();
         assert_eq!(lots, sum, "and what is left of the lots");
+        cx.store.close().await;
+    }
+
+    async fn points_of_what_is_retracted_are_taken_back(place: StorePlace) {
+        let cx = context(&place, &clock()).await;
+        club(&cx).await;
+        learn(&cx, &[1, 2].map(|id| order(1, id, &[PARTY], contacts::AmountKind::Order))).await;
+        assert_eq!(balance(&cx, PARTY).await, 20);
+        let gone = retracted(2, 1, PARTY);
+        learn(&cx, std::slice::from_ref(&gone)).await;
+        assert_eq!(balance(&cx, PARTY).await, 10);
+        // The same event again, as after a crash before the cursor moved.
+        learn(&cx, &[gone]).await;
+        assert_eq!(balance(&cx, PARTY).await, 10);
+        // Earned and retracted in one batch.
+        learn(&cx, &[order(3, 3, &[PARTY], contacts::AmountKind::Order), retracted(4, 3, PARTY)]).await;
+        assert_eq!(balance(&cx, PARTY).await, 10);
         cx.store.close().await;
     }
 
