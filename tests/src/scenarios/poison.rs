@@ -1,20 +1,23 @@
 //! Events that nobody can apply: each consumer of every service puts them aside, says so in its metrics, and goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 
 use async_trait::async_trait;
 use bytes::{Buf, BufMut};
 use prost::encoding::{DecodeContext, WireType};
 use prost::{DecodeError, Message, Name};
+use prost_reflect::MessageDescriptor;
 use rapport_proto::interactions::v1::get_agent_context_request::About;
 use rapport_proto::scoring::v1::GetScoresRequest;
-use rapport_proto::{interactions, loyalty, scoring, stakeholders};
+use rapport_proto::{interactions, loyalty, operations, scoring, stakeholders};
 use rapport_store::{Outbox, Store, StoreError, StoreOptions, Tx, Work};
 use rapport_testkit::asserts::{at_least, positions};
 use rapport_testkit::place::StorePlace;
 use rapport_testkit::sandbox::{Sandbox, Topology};
 use rapport_types::{TenantId, World};
+
+use crate::raw::pool;
 
 use super::advocacy::{answered, balance, enrolled, invitations, program, survey, willing};
 use super::desk::context_of;
@@ -72,6 +75,9 @@ impl<P: Name> Name for Garbage<P> {
 /// Puts one event into a feed.
 type Poison = fn(&mut Outbox, &TenantId);
 
+/// Kinds of events, and what puts poison of the kind into a feed.
+type Poisons = Vec<(String, Poison)>;
+
 /// Two of each kind: one that does not decode, and one that says nothing, where everything that it must say is missing.
 fn two<P: Name + Default>(out: &mut Outbox, tenant: &TenantId) {
     let now = World::system().now();
@@ -80,23 +86,46 @@ fn two<P: Name + Default>(out: &mut Outbox, tenant: &TenantId) {
 }
 
 /// Poison of every kind that the services tell one another, by the service whose feed it is put into.
-fn poisons() -> BTreeMap<&'static str, Vec<Poison>> {
+fn poisons() -> BTreeMap<&'static str, Poisons> {
     macro_rules! each {
-        ($of:ident: $($kind:ident)+) => { (stringify!($of), vec![$(two::<$of::v1::$kind> as Poison),+]) };
+        ($of:ident: $($kind:ident)+) => {
+            (stringify!($of), vec![$((<$of::v1::$kind as Name>::full_name(), two::<$of::v1::$kind> as Poison)),+])
+        };
     }
-    BTreeMap::from([
+    let mut poisons = BTreeMap::from([
         each!(stakeholders: PartyCreated PartyUpdated RoleAssigned RoleEnded IdentifierClaimed RelationshipCreated
             RelationshipEnded ConsentRecorded),
         each!(interactions: InteractionRecorded InteractionAmended InteractionRetracted OriginAttributed CaseOpened
-            CaseTransitioned CaseReassigned SurveyCreated SurveyResponseRecorded),
+            CaseTransitioned CaseReassigned CaseAssigned CommitmentMade CommitmentFellDue CommitmentKept CommitmentBroken
+            CommitmentWaived SurveyCreated SurveyResponseRecorded),
         each!(scoring: ScoreMoved ClvModelFitted),
         each!(loyalty: ProgramPublished MemberEnrolled AccrualPosted BalanceAdjusted UnitsExpired TierChanged
             InvitationSent InvitationSuppressed InvitationHeldOut InvitationScheduled InvitationAnswered
             InvitationExpired),
-    ])
+    ]);
+    let (_, jobs): (_, Poisons) = each!(operations: OperationBegan OperationEnded);
+    poisons.entry("scoring").or_default().extend(jobs);
+    poisons
 }
 
-struct Poisoning(Vec<Poison>);
+#[test]
+fn every_kind_of_event_has_its_poison() {
+    let files = pool();
+    let files = files.files().filter(|file| file.name().ends_with("/events.proto"));
+    let told: Vec<_> = files
+        .filter(|file| file.package_name() != "rapport.events.v1")
+        .flat_map(|file| file.messages().collect::<Vec<_>>())
+        .collect();
+    // What only stands in an event is none.
+    let parts = told.iter().flat_map(MessageDescriptor::fields).filter_map(|field| field.kind().as_message().cloned());
+    let parts: BTreeSet<_> = parts.map(|part| part.full_name().to_owned()).collect();
+    let poisoned: BTreeSet<_> = poisons().into_values().flatten().map(|(kind, _)| kind).collect();
+    let told = told.iter().map(|one| one.full_name());
+    let missing: Vec<_> = told.filter(|kind| !parts.contains(*kind) && !poisoned.contains(*kind)).collect();
+    assert!(missing.is_empty(), "no poison of {missing:?}");
+}
+
+struct Poisoning(Poisons);
 
 #[async_trait]
 impl Work for Poisoning {
@@ -104,13 +133,13 @@ impl Work for Poisoning {
 
     async fn run(&self, _: &Tx, out: &mut Outbox) -> Result<(), StoreError> {
         let tenant = TenantId::parse("acme").expect("a tenant");
-        self.0.iter().for_each(|poison| poison(out, &tenant));
+        self.0.iter().for_each(|(_, poison)| poison(out, &tenant));
         Ok(())
     }
 }
 
 /// Writes them into the feed of a service as nobody but itself could, and gives the position of the last.
-async fn poisoned(stage: &mut Stage, service: &str, events: Vec<Poison>) -> i64 {
+async fn poisoned(stage: &mut Stage, service: &str, events: Poisons) -> i64 {
     stage.sandbox.terminate(service).await;
     let place = stage.sandbox.place();
     let options = StoreOptions { data: stage.sandbox.data(service), ..place.options() };
