@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures::{StreamExt as _, stream};
 use prost::Message as _;
 use prost_reflect::MethodDescriptor;
 use rapport_testkit::asserts::{reason, violations};
@@ -60,13 +61,19 @@ rapport_testkit::each_world! {
         for method in raw::methods() {
             let channel = house.channel_of(&method);
             let example = raw::dynamic(&method, &example(method.full_name(), &cast));
-            for mutant in mutants(&example) {
+            // Several at a time, for what is accepted waits for a disk.
+            let answers = stream::iter(mutants(&example)).map(async |mutant| {
+                let message = mutant.message.encode_to_vec().into();
                 let started = Instant::now();
-                let answer = raw::call(&channel, &method, Some(house::ACME), mutant.message.encode_to_vec().into()).await;
+                let answer = raw::call(&channel, &method, Some(house::ACME), message).await;
+                (mutant, answer, started.elapsed())
+            });
+            let answers: Vec<_> = answers.buffered(16).collect().await;
+            for (mutant, answer, took) in answers {
                 tried += 1;
                 refused += usize::from(answer.as_ref().is_err_and(|status| status.code() == Code::InvalidArgument));
-                let fault = if started.elapsed() > Duration::from_secs(10) {
-                    Some(format!("took {:?}", started.elapsed()))
+                let fault = if took > Duration::from_secs(10) {
+                    Some(format!("took {took:?}"))
                 } else {
                     fault(&method, mutant.surely_invalid, &answer)
                 };
