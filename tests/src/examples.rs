@@ -102,6 +102,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "rapport.stakeholders.v1.PrivacyService.CheckConsent",
         r#"{"party": "$party", "purpose": "marketing", "channel": "phone"}"#,
     ),
+    ("rapport.stakeholders.v1.PrivacyService.ListConsents", r#"{"party": "$party", "pageSize": 10}"#),
     (
         "rapport.interactions.v1.InteractionService.RecordInteraction",
         r#"{"interaction": {"kind": "complaint", "channel": {"medium": "MEDIUM_PHONE"}, "direction": "DIRECTION_INBOUND",

@@ -21,6 +21,7 @@ rapport_testkit::each_world! {
         a_consent_begins_and_runs_out(&stage).await;
         the_past_is_seen_as_it_was_and_as_it_was_known(&stage).await;
         nobody_courts_the_dead(&stage).await;
+        every_word_is_kept(&stage).await;
         wrong_consents_are_refused(&stage).await;
         stage.close().await;
     }
@@ -73,6 +74,30 @@ async fn check(stage: &Stage, request: CheckConsentRequest) -> CheckConsentRespo
 /// Why a party may or may not be sent marketing by e-mail at a moment.
 async fn at_moment(stage: &Stage, party: &Party, as_of: Option<Timestamp>) -> ConsentReason {
     check(stage, CheckConsentRequest { as_of, ..question(party, "marketing", "email") }).await.reason()
+}
+
+async fn every_word_is_kept(stage: &Stage) {
+    let party = stage.party(person("Talkative")).await;
+    let mut said = vec![
+        record(stage, Consent { evidence: "form 7".into(), ..yes(&party, "marketing", "email") }).await,
+        record(stage, yes(&party, "survey", "phone")).await,
+        record(stage, no(&party, "", "email")).await,
+    ];
+    said.reverse();
+    let list = async |size, token: &str| {
+        let request = ListConsentsRequest { party: party.name.clone(), page_size: size, page_token: token.to_owned() };
+        stage.privacy(ACME).list_consents(request).await.expect("listed").into_inner()
+    };
+    let first = list(2, "").await;
+    let second = list(2, &first.next_page_token).await;
+    assert_eq!([first.consents, second.consents].concat(), said);
+    assert_eq!(second.next_page_token, "");
+    let request = |name: &str| ListConsentsRequest { party: name.to_owned(), ..Default::default() };
+    let foreign = stage.privacy(GLOBEX).list_consents(request(&party.name)).await;
+    assert_reason!(foreign, Code::NotFound, "RESOURCE_NOT_FOUND");
+    let silent = stage.party(person("Wordless")).await;
+    let nothing = stage.privacy(ACME).list_consents(request(&silent.name)).await.expect("listed").into_inner();
+    assert_eq!(nothing, ListConsentsResponse::default());
 }
 
 async fn nothing_said_is_no(stage: &Stage) {

@@ -1,6 +1,7 @@
 use rapport_proto::stakeholders::v1 as proto;
 use rapport_proto::stakeholders::v1::privacy_service_server::PrivacyService;
 use rapport_rpc::{Reply, handle, wire, written};
+use rapport_types::PageSize;
 use tonic::{Request, Response, async_trait};
 
 use super::party::unread;
@@ -61,6 +62,24 @@ impl PrivacyService for PrivacyApi {
                 reason: convert::reason_to_proto(answer.verdict.reason).into(),
                 deciding_consent: answer.deciding.as_ref().map(convert::consent_out),
                 as_of: Some(wire::to_timestamp(answer.as_of)),
+            }))
+        })
+        .await
+    }
+
+    async fn list_consents(&self, request: Request<proto::ListConsentsRequest>) -> Reply<proto::ListConsentsResponse> {
+        handle(request, |call, request| async move {
+            let reading = self.hands.reading();
+            let fields = &reading.fields;
+            let party = convert::party_in(fields, "party", &request.party);
+            let size = fields.check("page_size", PageSize::parse(request.page_size));
+            reading.fields.finish()?;
+            let (party, size) = (party.ok_or_else(unread)?, size.ok_or_else(unread)?);
+            let token = &request.page_token;
+            let page = queries::list_consents(&self.hands.store, call.tenant(), party, size, token).await?;
+            Ok(Response::new(proto::ListConsentsResponse {
+                consents: page.consents.iter().map(convert::consent_out).collect(),
+                next_page_token: page.next,
             }))
         })
         .await

@@ -2,7 +2,7 @@
 
 use rapport_store::{Rows, Sql, Store, StoreError, Subject, Tx, read_error};
 use rapport_types::{Error, TenantId, Timestamp};
-use sea_orm::{DbErr, Value};
+use sea_orm::{ConnectionTrait, DbErr, Value};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -89,41 +89,63 @@ pub async fn speaking_of(
     let db = store.reader();
     let (purpose, channel) = topic;
     let either = |word: &str| -> Vec<Value> { vec!["".into(), word.into()] };
-    let sql = Sql::new(
-        db,
-        "SELECT id, purpose, channel, state, occurred_at, valid_from, valid_until, recorded_at, sealed FROM consent \
-         WHERE tenant = ",
-    )
-    .bind(tenant.as_str())
-    .text(" AND party_id = ")
-    .bind(party)
-    .text(" AND recorded_at <= ")
-    .bind(known_at.as_micros())
-    .text(" AND ")
-    .in_list("purpose", either(purpose))
-    .text(" AND ")
-    .in_list("channel", either(channel))
-    .text(" ORDER BY id");
-    let read = async {
-        let mut found = Vec::new();
-        for row in sql.all(db).await? {
-            let consent = Consent {
-                id: row.id("id")?,
-                party,
-                purpose: row.text("purpose")?,
-                channel: row.text("channel")?,
-                state: row.word("state", ConsentState::from_word)?,
-                evidence: String::new(),
-                occurred_at: row.time("occurred_at")?,
-                validity: row.period()?,
-                provenance: Provenance::default(),
-                recorded_at: row.time("recorded_at")?,
-            };
-            found.push(Stored { consent, sealed: row.cell("sealed")? });
-        }
-        Ok(found)
-    };
-    read.await.map_err(read_error)
+    let sql = of_party(db, tenant, party)
+        .text(" AND recorded_at <= ")
+        .bind(known_at.as_micros())
+        .text(" AND ")
+        .in_list("purpose", either(purpose))
+        .text(" AND ")
+        .in_list("channel", either(channel))
+        .text(" ORDER BY id");
+    read(sql, db, party).await.map_err(read_error)
+}
+
+/// The records of a party before one of them, the one recorded last first, at most so many.
+///
+/// # Errors
+/// Unavailable when the database does not answer.
+pub async fn latest(
+    store: &Store,
+    tenant: &TenantId,
+    party: Uuid,
+    before: Option<Uuid>,
+    most: usize,
+) -> Result<Vec<Stored>, Error> {
+    let db = store.reader();
+    let mut sql = of_party(db, tenant, party);
+    if let Some(before) = before {
+        sql = sql.text(" AND id < ").bind(before);
+    }
+    let sql = sql.text(" ORDER BY id DESC LIMIT ").bind(i64::try_from(most).unwrap_or(i64::MAX));
+    read(sql, db, party).await.map_err(read_error)
+}
+
+fn of_party(db: &impl ConnectionTrait, tenant: &TenantId, party: Uuid) -> Sql {
+    let columns = "id, purpose, channel, state, occurred_at, valid_from, valid_until, recorded_at, sealed";
+    Sql::new(db, &format!("SELECT {columns} FROM consent WHERE tenant = "))
+        .bind(tenant.as_str())
+        .text(" AND party_id = ")
+        .bind(party)
+}
+
+async fn read(sql: Sql, db: &impl ConnectionTrait, party: Uuid) -> Result<Vec<Stored>, DbErr> {
+    let mut found = Vec::new();
+    for row in sql.all(db).await? {
+        let consent = Consent {
+            id: row.id("id")?,
+            party,
+            purpose: row.text("purpose")?,
+            channel: row.text("channel")?,
+            state: row.word("state", ConsentState::from_word)?,
+            evidence: String::new(),
+            occurred_at: row.time("occurred_at")?,
+            validity: row.period()?,
+            provenance: Provenance::default(),
+            recorded_at: row.time("recorded_at")?,
+        };
+        found.push(Stored { consent, sealed: row.cell("sealed")? });
+    }
+    Ok(found)
 }
 
 /// The record with its evidence; without it when the party's key was destroyed.
