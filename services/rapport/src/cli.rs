@@ -5,7 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::call::Call;
+use crate::call::refusal::EXIT_CODES;
 use crate::clv::Clv;
+use crate::completion::Completion;
+use crate::describe::Describe;
 
 /// Rapport: every stakeholder and every relationship, served over gRPC.
 #[derive(Debug, Parser)]
@@ -19,19 +23,77 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serves all services in one process, or those named.
+    #[command(after_help = examples::SERVE)]
     Serve(Serve),
     /// Loads real purchases, plays a customer's call, then keeps serving.
+    #[command(after_help = examples::DEMO)]
     Demo(Demo),
+    /// Calls any RPC of a server, by the server's own descriptors.
+    #[command(after_help = examples::CALL, after_long_help = format!("{}\n\n{EXIT_CODES}", examples::CALL))]
+    Call(Call),
+    /// Says what the contract says of a service, a method, a message or an enum; needs no server.
+    #[command(after_help = examples::DESCRIBE)]
+    Describe(Describe),
     /// Looks at the configuration.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::CONFIG)]
     Config(Config),
     /// Brings the databases to this version's schema and exits.
+    #[command(after_help = examples::MIGRATE)]
     Migrate(Serve),
     /// Customer lifetime value from a file of purchases; needs no server.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::CLV)]
     Clv(Clv),
     /// Connects telephony to a Rapport that is served: Asterisk, PBXs that ask a URL, contact-centre clouds.
+    #[command(after_help = examples::TELEPHONY)]
     Telephony(Telephony),
+    /// Prints a script by which a shell completes this command line.
+    #[command(after_help = examples::COMPLETION)]
+    Completion(Completion),
+}
+
+/// What `--help` shows below the flags.
+mod examples {
+    pub(super) const SERVE: &str = "\
+Examples:
+  rapport serve --data ./data
+  rapport serve --service stakeholders --service interactions --config rapport.toml";
+    pub(super) const DEMO: &str = "\
+Examples:
+  rapport demo
+  rapport demo --once --transactions purchases.csv";
+    pub(super) const CALL: &str = "\
+Examples:
+  rapport call PartyService/CreateParty '{\"party\": {\"kind\": \"PARTY_KIND_INDIVIDUAL\", \"displayName\": \"Ana Souza\"}}'
+  rapport call GetAgentContext '{\"identifier\": {\"scheme\": \"tel\", \"value\": \"+5511987654321\"}}'
+  rapport call ListParties --compact | jq -r '.parties[].displayName'
+  rapport call StreamInteractions @interactions.jsonl
+  tail -f calls.jsonl | rapport call StreamInteractions -
+  RAPPORT_TOKEN=... rapport call GetParty '{\"name\": \"parties/...\"}' --address rapport:50051 --verbose";
+    pub(super) const DESCRIBE: &str = "\
+Examples:
+  rapport describe
+  rapport describe DeskService
+  rapport describe GetAgentContext
+  rapport describe PartyKind";
+    pub(super) const CONFIG: &str = "\
+Examples:
+  rapport config show --config rapport.toml
+  rapport config check --config rapport.toml";
+    pub(super) const MIGRATE: &str = "\
+Examples:
+  rapport migrate --config rapport.toml";
+    pub(super) const CLV: &str = "\
+Examples:
+  rapport clv fit --transactions purchases.csv --until 1997-09-30
+  rapport clv fit --transactions purchases.csv --until 1997-09-30 --model bg-nbd --json";
+    pub(super) const TELEPHONY: &str = "\
+Examples:
+  rapport telephony --config telephony.toml";
+    pub(super) const COMPLETION: &str = "\
+Examples:
+  source <(rapport completion bash)
+  rapport completion zsh > ~/.zfunc/_rapport
+  rapport completion fish > ~/.config/fish/completions/rapport.fish";
 }
 
 #[derive(Debug, Args, Default)]
@@ -104,6 +166,22 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_examples_that_it_takes() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let shown: Vec<&str> =
+                help.lines().filter_map(|line| line.split_once("rapport ").map(|(_, rest)| rest)).collect();
+            assert!(!shown.is_empty(), "{} shows no example", command.get_name());
+            for line in shown {
+                let line = line.split([')', '|', '>']).next().unwrap();
+                let words = line.split(" '").next().unwrap().split_whitespace();
+                let parsed = Cli::try_parse_from(std::iter::once("rapport").chain(words));
+                assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,8 @@ use rapport_server::StartError;
 /// An exit code and one line for standard error.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// 1: it could not be done; 2: what was asked for is not valid; 130: interrupted; 141: nobody reads the output.
+    /// 1: it could not be done; 2: what was asked for is not valid; 3 to 7: the server's refusals by class, see
+    /// `rapport call --help`; 130: interrupted; 141: nobody reads the output.
     pub(crate) code: u8,
     /// What went wrong; empty says nothing.
     pub(crate) message: String,
@@ -23,6 +24,16 @@ impl Failure {
     /// What was asked for is not valid: a setting, a file.
     pub(crate) fn invalid(message: impl Display) -> Self {
         Self { code: 2, message: one_line(&message.to_string()) }
+    }
+
+    /// A headline and what belongs to it, each on a line of its own.
+    pub(crate) fn lines(code: u8, headline: impl Display, lines: impl Iterator<Item = String>) -> Self {
+        let mut message = one_line(&headline.to_string());
+        for line in lines {
+            message.push_str("\n  ");
+            message.push_str(&one_line(&line));
+        }
+        Self { code, message }
     }
 
     /// Somebody interrupted.

@@ -1,11 +1,16 @@
 //! `rapport`: the command line over the library and `rapport-server`.
 #![forbid(unsafe_code)]
 
+mod call;
 mod cli;
 mod clv;
+mod completion;
 mod configure;
+mod connection;
 mod demonstrate;
+mod describe;
 mod failure;
+mod naming;
 mod serve;
 mod signals;
 mod telephony;
@@ -32,6 +37,9 @@ fn main() -> ExitCode {
             Command::Config(Config::Check(arguments)) => configure::check(&arguments),
             Command::Migrate(arguments) => serve::migrate(&arguments).await,
             Command::Clv(command) => clv::run(&command),
+            Command::Call(arguments) => call::call(&arguments).await,
+            Command::Describe(arguments) => describe::describe(&arguments),
+            Command::Completion(arguments) => completion::completion(&arguments),
             Command::Telephony(arguments) => telephony::telephony(&arguments).await,
         }
     });
@@ -41,7 +49,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says on one line of standard error what went wrong.
+/// Says on standard error what went wrong.
 fn told(failure: &Failure) -> ExitCode {
     if !failure.message.is_empty() {
         // Nothing is left to do if standard error is closed.
