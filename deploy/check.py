@@ -2,11 +2,13 @@
 
 import concurrent.futures
 import copy
+import json
 import pathlib
 import re
 import subprocess
 import sys
 
+import jsonschema
 import kubernetes_validate
 import yaml
 
@@ -125,6 +127,32 @@ def manifests():
     return shapes
 
 
+# --- Compose ----------------------------------------------------------------------------------------------------------
+
+
+def compose():
+    schema = json.loads((ROOT / "target/tools/compose-schema/compose/config/compose_spec.json").read_text())
+    file = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
+    # The schema is of a time when a file had no name and durations no pattern; what it knows, it is asked about.
+    file.pop("name")
+    for error in jsonschema.Draft7Validator(schema).iter_errors(file):
+        problem(f"deploy/compose.yaml: {'/'.join(map(str, error.path))}: {error.message}")
+    rapport = file["services"]["rapport"]
+    for key in rapport["environment"]:
+        path = key.lower().split("__")
+        if path[0] == "rapport" and not rules.known(path[1:]):
+            problem(f"deploy/compose.yaml: {key} sets an option that does not exist")
+    if not rapport.get("read_only") or rapport.get("cap_drop") != ["ALL"]:
+        problem("deploy/compose.yaml: rapport may write its root file system or has capabilities")
+    for name, service in file["services"].items():
+        if service["image"].rpartition(":")[2] in ("", "latest"):
+            problem(f"deploy/compose.yaml: the image of {name} has no tag that stays")
+    version = (ROOT / "Cargo.toml").read_text().partition("[workspace.package]")[2].split('"')[1]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    if not {rapport["image"]} == {f"rapport:{version}"} or chart["appVersion"] != version:
+        problem(f"deploy/compose.yaml and the chart's appVersion do not name the version {version}")
+
+
 # --- the chart's manners ----------------------------------------------------------------------------------------------
 
 
@@ -180,6 +208,7 @@ def main():
     # A rule that finds nothing in a broken manifest would find nothing in ours.
     blind = rules.blind(copy.deepcopy(shapes["helm services"]))
     problems.extend(f"the rule does not see what it is for: {name}" for name in blind)
+    compose()
     asked = manners()
     for text in problems:
         print(text, file=sys.stderr)
