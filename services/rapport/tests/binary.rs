@@ -244,7 +244,16 @@ fn a_demo_that_stays_says_what_to_try_and_removes_its_folder() {
         let read = reader.read_line(&mut story).unwrap();
         assert!(read > 0, "it ended early:\n{story}");
     }
-    assert!(story.contains("grpcurl -plaintext"), "{story}");
+    let next = story.split_once("What to try next").expect("says what to try").1;
+    let commands: Vec<_> = next.lines().skip(1).take_while(|line| !line.starts_with("Serving on")).collect();
+    let script = format!("set -e\nrapport() {{ \"$RAPPORT\" \"$@\"; }}\n{}\n", commands.join("\n"));
+    let tried =
+        Command::new("sh").args(["-c", &script]).env("RAPPORT", env!("CARGO_BIN_EXE_rapport")).output().unwrap();
+    assert!(tried.status.success(), "{script}\n{}", text(&tried.stderr));
+    let told = text(&tried.stdout);
+    for answer in ["outcome", "nextBestAction", "effectMicros", "nodes", "horizon", "interactions", "LedgerService"] {
+        assert!(told.contains(answer), "no {answer} in {told}");
+    }
     assert_eq!(std::fs::read_dir(&temp).unwrap().count(), 1);
     send("INT", child.id());
     reader.read_to_string(&mut story).unwrap();

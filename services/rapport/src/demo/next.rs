@@ -1,4 +1,4 @@
-//! What to try when the story is told: calls that work as they stand, by the server's reflection.
+//! What to try when the story is told: commands that work as they stand.
 
 use super::report::Report;
 
@@ -6,16 +6,15 @@ use super::report::Report;
 #[must_use]
 pub fn commands(address: &str, report: &Report) -> Vec<String> {
     let party = &report.resolved.party;
-    let mut lines = vec!["What to try next (grpcurl finds the methods by reflection):".to_owned(), String::new()];
+    let mut lines = vec!["What to try next (rapport is this very program):".to_owned(), String::new()];
     let mut call = |about: &str, fields: &[String], method: &str| {
         lines.push(format!("  # {about}"));
-        lines.push("  grpcurl -plaintext -d '{".to_owned());
+        lines.push(format!("  rapport call --address {address} {method} '{{"));
         for (n, field) in fields.iter().enumerate() {
             let comma = if n + 1 < fields.len() { "," } else { "" };
             lines.extend(format!("    {field}{comma}").lines().map(str::to_owned));
         }
-        lines.push(format!("  }}' {address} \\"));
-        lines.push(format!("    {method}"));
+        lines.push("  }'".to_owned());
         lines.push(String::new());
     };
     call(
@@ -24,34 +23,31 @@ pub fn commands(address: &str, report: &Report) -> Vec<String> {
             "\"identifiers\": [\n      {{\"scheme\": \"tel\", \"value\": \"{}\", \"countryCode\": \"{}\"}}\n    ]",
             report.resolved.dialled, report.resolved.country
         )],
-        "rapport.stakeholders.v1.IdentityService/ResolveParty",
+        "IdentityService/ResolveParty",
     );
-    call(
-        "what should the agent know now?",
-        &[format!(r#""party": "{party}""#)],
-        "rapport.interactions.v1.DeskService/GetAgentContext",
-    );
+    call("what should the agent know now?", &[format!(r#""party": "{party}""#)], "DeskService/GetAgentContext");
     call(
         "why does the relationship stand where it stands?",
         &[format!(r#""party": "{party}""#), format!(r#""definition": "{}""#, report.definition)],
-        "rapport.scoring.v1.ScoreService/ExplainScore",
+        "ScoreService/ExplainScore",
     );
     call(
         "who would hear of it, three steps out?",
         &[format!(r#""party": "{party}""#), r#""depth": 3"#.to_owned()],
-        "rapport.stakeholders.v1.RelationshipService/GetNeighborhood",
+        "RelationshipService/GetNeighborhood",
     );
     call(
         "is she still a customer, and what is that worth in three years?",
         &[format!(r#""party": "{party}""#), r#""horizon": "94608000s""#.to_owned()],
-        "rapport.scoring.v1.ValueService/GetClv",
+        "ValueService/GetClv",
     );
     call(
         "which of all interactions were bad?",
         &[r#""filter": "valence < 0.0""#.to_owned()],
-        "rapport.interactions.v1.InteractionService/ListInteractions",
+        "InteractionService/ListInteractions",
     );
-    lines.push(format!("  grpcurl -plaintext {address} list"));
+    lines.push("  # what else is there?".to_owned());
+    lines.push("  rapport describe".to_owned());
     lines
 }
 
