@@ -348,6 +348,18 @@ const EXAMPLES: &[(&str, &str)] = &[
         "rapport.loyalty.v1.LedgerService.ListLots",
         r#"{"member": "$member", "unitType": "$points", "showClosed": true, "pageSize": 10}"#,
     ),
+    (
+        "rapport.events.v1.EventService.ListParkedEvents",
+        r#"{"parent": "services/interactions/consumers/-", "pageSize": 5}"#,
+    ),
+    (
+        "rapport.events.v1.EventService.RetryParkedEvents",
+        r#"{"parent": "services/interactions/consumers/desk", "aggregate": "garbage/none"}"#,
+    ),
+    (
+        "rapport.events.v1.EventService.DiscardParkedEvent",
+        r#"{"name": "services/interactions/consumers/desk/parkedEvents/stakeholders-0198c2de-5a5e-7cc1-bd40-8de0c1c1a9f1-1"}"#,
+    ),
     ("rapport.events.v1.EventService.Subscribe", r#"{"source": "interactions", "batchSize": 10}"#),
 ];
 

@@ -9,6 +9,7 @@ use crate::call::Call;
 use crate::call::refusal::EXIT_CODES;
 use crate::clv::Clv;
 use crate::completion::Completion;
+use crate::connection::Connection;
 use crate::describe::Describe;
 
 /// Rapport: every stakeholder and every relationship, served over gRPC.
@@ -40,6 +41,11 @@ pub(crate) enum Command {
     /// Brings the databases to this version's schema and exits.
     #[command(after_help = examples::MIGRATE)]
     Migrate(Serve),
+    /// Looks for what is wrong: store, keys, peers, clocks, lag, limits. Changes nothing; 1 if something fails.
+    Doctor(Doctor),
+    /// Looks after events that a consumer could not apply.
+    #[command(subcommand)]
+    Events(Events),
     /// Customer lifetime value from a file of purchases; needs no server.
     #[command(subcommand, after_help = examples::CLV)]
     Clv(Clv),
@@ -94,6 +100,49 @@ Examples:
   source <(rapport completion bash)
   rapport completion zsh > ~/.zfunc/_rapport
   rapport completion fish > ~/.config/fish/completions/rapport.fish";
+}
+
+#[derive(Debug, Args, Default)]
+pub(crate) struct Doctor {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) serve: Serve,
+}
+
+/// Which consumers are meant, and where they run.
+#[derive(Debug, Args)]
+pub(crate) struct Consumers {
+    /// The service whose consumers are meant.
+    #[arg(long, value_name = "NAME", value_parser = rapport::SERVICES.to_vec())]
+    pub(crate) service: String,
+    /// One of its consumers; all of them when left out.
+    #[arg(long, value_name = "NAME", default_value = "-", hide_default_value = true)]
+    pub(crate) consumer: String,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Events {
+    /// Lists the events that were put aside, and why.
+    Parked(Consumers),
+    /// Applies them after all, in order, each once.
+    Retry {
+        #[command(flatten)]
+        consumers: Consumers,
+        /// Only the events of this resource.
+        #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+        aggregate: String,
+    },
+    /// Gives one up: it is never applied.
+    Discard {
+        /// Its name, as `events parked` prints it.
+        name: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
 }
 
 #[derive(Debug, Args, Default)]
@@ -154,6 +203,8 @@ pub(crate) enum Config {
     Show(Serve),
     /// Says whether the configuration is valid.
     Check(Serve),
+    /// Prints the JSON schema of the configuration, for editors and for checks of charts.
+    Schema,
 }
 
 #[cfg(test)]

@@ -59,6 +59,11 @@ pub(crate) fn check(arguments: &Serve) -> Result<(), Failure> {
     writeln!(std::io::stdout(), "the configuration is valid").map_err(|error| Failure::output(&error))
 }
 
+/// Prints the JSON schema of the configuration.
+pub(crate) fn schema() -> Result<(), Failure> {
+    writeln!(std::io::stdout(), "{:#}", rapport_server::config_schema()).map_err(|error| Failure::output(&error))
+}
+
 /// Settings as `key = value`, keys in dotted form.
 fn settings(path: &str, table: &toml::Table, lines: &mut Vec<(String, String)>) {
     for (key, value) in table {

@@ -5,6 +5,7 @@
 
 pub mod csv_table;
 pub mod demo;
+pub mod doctor;
 
 use rapport_server::Module;
 

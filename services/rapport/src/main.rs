@@ -9,6 +9,8 @@ mod configure;
 mod connection;
 mod demonstrate;
 mod describe;
+mod diagnose;
+mod events;
 mod failure;
 mod naming;
 mod serve;
@@ -35,6 +37,9 @@ fn main() -> ExitCode {
             Command::Demo(arguments) => demonstrate::demo(&arguments).await,
             Command::Config(Config::Show(arguments)) => configure::show(&arguments),
             Command::Config(Config::Check(arguments)) => configure::check(&arguments),
+            Command::Config(Config::Schema) => configure::schema(),
+            Command::Doctor(arguments) => diagnose::doctor(&arguments).await,
+            Command::Events(command) => events::run(&command).await,
             Command::Migrate(arguments) => serve::migrate(&arguments).await,
             Command::Clv(command) => clv::run(&command),
             Command::Call(arguments) => call::call(&arguments).await,

@@ -81,7 +81,7 @@ impl<C: Consumer> Work for Batch<C> {
     }
 }
 
-fn contention(message: &str) -> StoreError {
+pub(crate) fn contention(message: &str) -> StoreError {
     Error::new(Kind::Conflict, reason::CONTENTION, message).into()
 }
 

@@ -2,8 +2,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rapport_store::Store;
+use rapport_store::{ParkedEvent, Store};
+use rapport_types::error::{Error, Kind};
+use rapport_types::reason;
+use rapport_types::time::Timestamp;
 use tokio::sync::watch;
+
+use crate::reapply::Reapply;
 
 /// How soon a waiter sees what another replica has applied.
 const POLL: Duration = Duration::from_millis(25);
@@ -26,8 +31,20 @@ struct State {
 
 #[derive(Debug)]
 struct Consumed {
-    consumers: BTreeMap<&'static str, Progress>,
+    consumers: BTreeMap<&'static str, Known>,
     applied: watch::Sender<i64>,
+}
+
+/// A consumer that runs here.
+struct Known {
+    progress: Progress,
+    reapply: Arc<dyn Reapply>,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.progress.fmt(f)
+    }
 }
 
 /// How one consumer is doing.
@@ -41,6 +58,10 @@ pub struct Progress {
     pub position: i64,
     /// The newest position of the source that was delivered here; `delivered - position` is the backlog in hand.
     pub delivered: i64,
+    /// The newest position of the source that is known here, delivered or not; `newest - position` is what is left to do.
+    pub newest: i64,
+    /// When the event was recorded that is applied now, or was applied last.
+    pub at_work: Option<Timestamp>,
     /// Events that stand in the parking table: each needs somebody to look at it.
     pub parked: u64,
     /// Batches that failed since the start and were tried again.
@@ -51,6 +72,21 @@ pub struct Progress {
     pub connected: bool,
     /// The last failure, until the next batch is applied.
     pub last_error: Option<String>,
+}
+
+impl Progress {
+    /// Events that are left to apply, as far as is known here.
+    pub fn behind(&self) -> i64 {
+        (self.newest.max(self.delivered) - self.position).max(0)
+    }
+
+    /// How long ago the event was recorded that is to be applied next; zero when nothing is left to do.
+    pub fn lag(&self, now: Timestamp) -> Duration {
+        match self.at_work {
+            Some(at_work) if self.behind() > 0 => now.since(at_work),
+            _ => Duration::ZERO,
+        }
+    }
 }
 
 /// What waiting for a position came to.
@@ -94,7 +130,10 @@ impl Cursors {
 
     /// How each consumer is doing, for metrics and readiness.
     pub fn progress(&self) -> Vec<Progress> {
-        self.sources().values().flat_map(|consumed| consumed.consumers.values().cloned()).collect()
+        self.sources()
+            .values()
+            .flat_map(|consumed| consumed.consumers.values().map(|known| known.progress.clone()))
+            .collect()
     }
 
     /// Waits until `source` has been applied up to `at_least`, or until the deadline.
@@ -143,16 +182,47 @@ impl Cursors {
     }
 
     /// Makes a consumer known before its first event, so that waiters wait for it.
-    pub(crate) fn register(&self, consumer: &'static str, source: &str) {
+    pub(crate) fn register(&self, consumer: &'static str, source: &str, reapply: Arc<dyn Reapply>) {
         let mut sources = self.sources();
         let consumed = sources
             .entry(source.to_owned())
             .or_insert_with(|| Consumed { consumers: BTreeMap::new(), applied: watch::Sender::new(0) });
-        consumed.consumers.entry(consumer).or_insert_with(|| Progress {
-            consumer: consumer.to_owned(),
-            source: source.to_owned(),
-            ..Progress::default()
-        });
+        let progress = Progress { consumer: consumer.to_owned(), source: source.to_owned(), ..Progress::default() };
+        // One that is started anew goes on with what is known.
+        consumed
+            .consumers
+            .entry(consumer)
+            .and_modify(|known| known.reapply = Arc::clone(&reapply))
+            .or_insert(Known { progress, reapply });
+    }
+
+    /// Whether a consumer of that name runs here.
+    pub fn has(&self, consumer: &str) -> bool {
+        self.sources().values().any(|consumed| consumed.consumers.contains_key(consumer))
+    }
+
+    /// Applies a parked event after all, and takes it out of the parking table, in one transaction. It must be the first of
+    /// its aggregate that is parked.
+    ///
+    /// # Errors
+    /// What the consumer says of the event; it stays parked then. Conflict when it is not the first or not parked any more,
+    /// Unavailable when the consumer does not run here.
+    pub async fn reapply(&self, parked: ParkedEvent) -> Result<(), Error> {
+        let (source, consumer) = (parked.source.clone(), parked.consumer.clone());
+        let reapply = self
+            .sources()
+            .get(&source)
+            .and_then(|consumed| consumed.consumers.get(consumer.as_str()))
+            .map(|known| Arc::clone(&known.reapply));
+        let Some(reapply) = reapply else {
+            let text = format!("the consumer {consumer} of {source} does not run in this process");
+            return Err(Error::new(Kind::Unavailable, reason::PEER_UNAVAILABLE, text)
+                .with("service", &source)
+                .retry(Duration::from_secs(1)));
+        };
+        reapply.reapply(parked).await?;
+        self.change(&source, &consumer, |progress| progress.parked = progress.parked.saturating_sub(1));
+        Ok(())
     }
 
     /// Changes what is known of a registered consumer and wakes those who wait for its source.
@@ -161,11 +231,11 @@ impl Cursors {
         let Some(consumed) = sources.get_mut(source) else {
             return;
         };
-        let Some(progress) = consumed.consumers.get_mut(consumer) else {
+        let Some(known) = consumed.consumers.get_mut(consumer) else {
             return;
         };
-        change(progress);
-        let all = consumed.consumers.values().map(|progress| progress.position).min().unwrap_or(0);
+        change(&mut known.progress);
+        let all = consumed.consumers.values().map(|known| known.progress.position).min().unwrap_or(0);
         consumed.applied.send_if_modified(|applied| std::mem::replace(applied, all) != all);
     }
 }

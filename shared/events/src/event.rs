@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use prost::Name;
-use rapport_store::StoredEvent;
+use rapport_store::{ParkedEvent, StoredEvent};
 use rapport_types::error::{Error, Kind};
 use rapport_types::reason;
 use rapport_types::tenant::TenantId;
@@ -50,6 +50,23 @@ impl Event {
             recorded_at: stored.recorded_at,
             traceparent: stored.traceparent,
             payload: Bytes::from(stored.payload),
+        }
+    }
+
+    /// An event as it was when it was parked.
+    pub fn parked(parked: &ParkedEvent) -> Event {
+        Event {
+            source: parked.source.clone(),
+            epoch: parked.epoch.clone(),
+            position: parked.position,
+            tenant: parked.tenant.clone(),
+            kind: parked.kind.clone(),
+            aggregate: parked.aggregate.clone(),
+            version: parked.version,
+            occurred_at: parked.occurred_at,
+            recorded_at: parked.recorded_at,
+            traceparent: parked.traceparent.clone(),
+            payload: Bytes::from(parked.payload.clone()),
         }
     }
 

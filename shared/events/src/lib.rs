@@ -11,7 +11,8 @@
 //! one fails the compare and re-reads: so each event has its effect exactly once, with nothing else installed.
 //!
 //! An event that fails again and again is *parked*, together with all later events of its aggregate (they could not be
-//! applied in order); everything else flows. [`Cursors`] knows how far this service has applied each source, which is
+//! applied in order); everything else flows. When the cause is mended, [`Cursors::reapply`] applies them after all, in
+//! order, each once. [`Cursors`] knows how far this service has applied each source, which is
 //! what lets a caller read its own write across services.
 #![forbid(unsafe_code)]
 
@@ -22,6 +23,7 @@ mod cursor;
 mod cursors;
 mod event;
 mod feed;
+mod reapply;
 mod runner;
 mod source;
 mod tail;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::{Backoff, jitter};
 use crate::batch::{Aggregate, Batch, Parking, aggregate, panicked};
+use crate::reapply::Reapplied;
 use crate::{Consumer, Cursor, Cursors, Event, EventStream, Source};
 
 /// How a consumer is driven. The defaults are meant for production.
@@ -64,8 +65,10 @@ pub fn run_with<C: Consumer>(
     cursors: Cursors,
     cancel: CancellationToken,
 ) -> impl Future<Output = ()> + Send + 'static {
-    cursors.register(consumer.name(), consumer.source());
-    let runner = Runner { options, consumer: Arc::new(consumer), store, source, cursors };
+    let consumer = Arc::new(consumer);
+    let reapply = Arc::new(Reapplied::new(&consumer, &store));
+    cursors.register(consumer.name(), consumer.source(), reapply);
+    let runner = Runner { options, consumer, store, source, cursors };
     async move {
         tokio::select! {
             () = cancel.cancelled() => {}
@@ -190,10 +193,12 @@ impl<C: Consumer> Runner<C> {
                 Some(None) | None => break,
             }
         }
-        if let Some(last) = events.last() {
-            let delivered = last.position;
-            self.note(|progress| progress.delivered = progress.delivered.max(delivered));
-        }
+        let delivered = events.last().map_or(0, |last| last.position);
+        let newest = self.source.newest();
+        self.note(|progress| {
+            progress.delivered = progress.delivered.max(delivered);
+            progress.newest = progress.newest.max(newest).max(delivered);
+        });
         let mut behind = session.cursor.clone();
         for event in &events {
             if let Some(behind) = &behind
@@ -225,6 +230,8 @@ impl<C: Consumer> Runner<C> {
         todo.push(rest);
         todo.reverse();
         while let Some(mut events) = todo.pop() {
+            let at_work = events.first().map(|event| event.recorded_at);
+            self.note(|progress| progress.at_work = at_work);
             let mut attempt = 1;
             loop {
                 let error = match self.attempt(&events, session).await {

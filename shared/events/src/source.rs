@@ -16,4 +16,9 @@ pub trait Source: Send + Sync + 'static {
     /// OutOfRange `CURSOR_EXPIRED` when the feed no longer holds what follows the cursor or was rebuilt since;
     /// Unavailable when the source cannot be reached. Both may also come as the stream's last item.
     async fn subscribe(&self, after: Option<Cursor>) -> Result<EventStream, Error>;
+
+    /// The newest position of the feed that a stream of this source has told of; 0 if it does not tell.
+    fn newest(&self) -> i64 {
+        0
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use prost::bytes::Bytes;
-use rapport_events::{Cursor, Event, Feed, FeedBatch, FeedStream};
+use rapport_events::{Cursor, Cursors, Event, Feed, FeedBatch, FeedStream};
 use rapport_proto::events::v1 as proto;
 use rapport_proto::events::v1::event_service_server::{EventService, EventServiceServer};
 use rapport_store::Store;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, async_trait};
 
-use crate::{Call, Reply, handle, reply_stream, until_stopped, wire};
+use crate::{Call, Reply, handle, parked, reply_stream, until_stopped, wire};
 
 /// How often a stream without events says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -35,20 +35,24 @@ pub struct FeedService {
 }
 
 #[derive(Clone, Debug)]
-struct Hosted {
+pub(crate) struct Hosted {
     feed: Feed,
     newest: watch::Receiver<i64>,
+    pub(crate) store: Store,
+    pub(crate) cursors: Cursors,
 }
 
 impl FeedService {
-    /// Serves the feeds of these stores until `stopping`.
+    /// Serves the feeds of these stores until `stopping`, and the parked events of their consumers.
     pub fn new(
-        feeds: impl IntoIterator<Item = (Store, Feed)>,
+        feeds: impl IntoIterator<Item = (Store, Feed, Cursors)>,
         clock: Arc<dyn Clock>,
         stopping: CancellationToken,
     ) -> FeedService {
-        let sources =
-            feeds.into_iter().map(|(store, feed)| (feed.source(), Hosted { newest: store.position(), feed })).collect();
+        let sources = feeds
+            .into_iter()
+            .map(|(store, feed, cursors)| (feed.source(), Hosted { newest: store.position(), feed, store, cursors }))
+            .collect();
         FeedService { sources: Arc::new(sources), stopping, clock }
     }
 
@@ -57,16 +61,16 @@ impl FeedService {
         crate::sized!(EventServiceServer::new(self))
     }
 
+    pub(crate) fn hosted(&self, service: &str) -> Result<&Hosted, Error> {
+        self.sources.get(service).ok_or_else(|| {
+            Error::new(Kind::NotFound, reason::SERVICE_NOT_HOSTED, format!("this process does not host {service}"))
+                .with("source", service)
+        })
+    }
+
     async fn subscribe(&self, call: Call, request: proto::SubscribeRequest) -> Result<Batches, Error> {
         let wanted = Wanted::parse(request)?;
-        let Some(hosted) = self.sources.get(wanted.source.as_str()) else {
-            return Err(Error::new(
-                Kind::NotFound,
-                reason::SERVICE_NOT_HOSTED,
-                format!("this process does not host {}", wanted.source),
-            )
-            .with("source", &wanted.source));
-        };
+        let hosted = self.hosted(&wanted.source)?;
         let after = if wanted.start_at_end { Some(hosted.feed.head().await?) } else { wanted.cursor };
         let from = after.clone();
         let tenant = (!call.principal.service).then(|| call.tenant().clone());
@@ -109,6 +113,27 @@ impl EventService for FeedService {
             Ok(Response::new(reply_stream(until_stopped(responses, self.stopping.clone()))))
         })
         .await
+    }
+
+    async fn list_parked_events(
+        &self,
+        request: Request<proto::ListParkedEventsRequest>,
+    ) -> Reply<proto::ListParkedEventsResponse> {
+        handle(request, async |call, request| parked::list(self, &call, request).await.map(Response::new)).await
+    }
+
+    async fn retry_parked_events(
+        &self,
+        request: Request<proto::RetryParkedEventsRequest>,
+    ) -> Reply<proto::RetryParkedEventsResponse> {
+        handle(request, async |call, request| parked::retry(self, &call, request).await.map(Response::new)).await
+    }
+
+    async fn discard_parked_event(
+        &self,
+        request: Request<proto::DiscardParkedEventRequest>,
+    ) -> Reply<proto::DiscardParkedEventResponse> {
+        handle(request, async |call, request| parked::discard(self, &call, request).await.map(Response::new)).await
     }
 }
 
@@ -216,28 +241,29 @@ impl Batches {
 
     fn response(&self, events: Vec<Event>) -> proto::SubscribeResponse {
         proto::SubscribeResponse {
-            events: events.into_iter().map(|event| self.event(event)).collect(),
+            events: events.into_iter().map(|event| to_event(event, self.with_tenant)).collect(),
             cursor: self.last.as_ref().map(ToString::to_string).unwrap_or_default(),
             newest_position: *self.newest.borrow(),
             sent_time: Some(wire::to_timestamp(self.clock.now())),
         }
     }
+}
 
-    fn event(&self, event: Event) -> proto::Event {
-        proto::Event {
-            name: format!("events/{}-{}-{}", event.source, event.epoch, event.position),
-            source: event.source,
-            epoch: event.epoch,
-            position: event.position,
-            tenant: if self.with_tenant { event.tenant.to_string() } else { String::new() },
-            aggregate: event.aggregate,
-            version: event.version,
-            occurred_time: Some(wire::to_timestamp(event.occurred_at)),
-            recorded_time: Some(wire::to_timestamp(event.recorded_at)),
-            traceparent: event.traceparent.unwrap_or_default(),
-            data: Some(any(&event.kind, event.payload)),
-            r#type: event.kind,
-        }
+/// An event for the wire; its tenant is told to whoever reads those of several.
+pub(crate) fn to_event(event: Event, with_tenant: bool) -> proto::Event {
+    proto::Event {
+        name: format!("events/{}-{}-{}", event.source, event.epoch, event.position),
+        source: event.source,
+        epoch: event.epoch,
+        position: event.position,
+        tenant: if with_tenant { event.tenant.to_string() } else { String::new() },
+        aggregate: event.aggregate,
+        version: event.version,
+        occurred_time: Some(wire::to_timestamp(event.occurred_at)),
+        recorded_time: Some(wire::to_timestamp(event.recorded_at)),
+        traceparent: event.traceparent.unwrap_or_default(),
+        data: Some(any(&event.kind, event.payload)),
+        r#type: event.kind,
     }
 }
 

@@ -1,6 +1,8 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tonic::Code;
 
 use crate::method::Methods;
@@ -22,15 +24,37 @@ pub struct Metrics {
     panics: AtomicU64,
     shed: AtomicU64,
     stale: AtomicU64,
+    limits: OnceLock<Limits>,
 }
 
 #[derive(Debug)]
 struct Counters {
     path: &'static str,
-    codes: [AtomicU64; CODES],
-    buckets: [AtomicU64; BUCKETS_MICROS.len()],
-    micros: AtomicU64,
+    codes: [Durations; CODES],
     in_flight: AtomicI64,
+}
+
+/// The calls of one method that ended with one code.
+#[derive(Debug)]
+struct Durations {
+    count: AtomicU64,
+    micros: AtomicU64,
+    buckets: [AtomicU64; BUCKETS_MICROS.len()],
+}
+
+#[derive(Debug)]
+struct Limits {
+    calls: (Arc<Semaphore>, usize),
+    streams: (Arc<Semaphore>, usize),
+}
+
+/// How much of a limit is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Saturation {
+    /// What is at work now.
+    pub used: usize,
+    /// What may be at most.
+    pub limit: usize,
 }
 
 /// One method's numbers.
@@ -38,23 +62,32 @@ struct Counters {
 pub struct MethodCounts {
     /// The method's path.
     pub path: &'static str,
-    /// Calls that ended, by status code.
-    pub codes: Vec<(Code, u64)>,
-    /// Calls that ended within each bound of [`BUCKETS_MICROS`], not cumulative; slower ones are in none.
-    pub buckets: [u64; BUCKETS_MICROS.len()],
-    /// Time spent in all calls that ended, in microseconds.
-    pub micros: u64,
+    /// Calls that ended, by status code; codes that none ended with are left out.
+    pub codes: Vec<(Code, CodeCounts)>,
     /// Calls and streams open now.
     pub in_flight: i64,
+}
+
+/// The numbers of one method's calls that ended with one code.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CodeCounts {
+    /// Calls that ended.
+    pub count: u64,
+    /// Time spent in them, in microseconds.
+    pub micros: u64,
+    /// Calls within each bound of [`BUCKETS_MICROS`], not cumulative; slower ones are in none.
+    pub buckets: [u64; BUCKETS_MICROS.len()],
 }
 
 impl Metrics {
     pub(crate) fn new(methods: &Methods) -> Metrics {
         let counters = |path| Counters {
             path,
-            codes: [const { AtomicU64::new(0) }; CODES],
-            buckets: [const { AtomicU64::new(0) }; BUCKETS_MICROS.len()],
-            micros: AtomicU64::new(0),
+            codes: std::array::from_fn(|_| Durations {
+                count: AtomicU64::new(0),
+                micros: AtomicU64::new(0),
+                buckets: [const { AtomicU64::new(0) }; BUCKETS_MICROS.len()],
+            }),
             in_flight: AtomicI64::new(0),
         };
         Metrics {
@@ -64,7 +97,24 @@ impl Metrics {
             panics: AtomicU64::new(0),
             shed: AtomicU64::new(0),
             stale: AtomicU64::new(0),
+            limits: OnceLock::new(),
         }
+    }
+
+    /// The places for unary calls and for streams, each with how many there are.
+    pub(crate) fn watch(&self, calls: (Arc<Semaphore>, usize), streams: (Arc<Semaphore>, usize)) {
+        // A stack sets this once.
+        let _first = self.limits.set(Limits { calls, streams });
+    }
+
+    /// How many unary calls are at work, of how many may be.
+    pub fn calls(&self) -> Saturation {
+        self.limits.get().map(|limits| saturation(&limits.calls)).unwrap_or_default()
+    }
+
+    /// How many streams are open, of how many may be.
+    pub fn streams(&self) -> Saturation {
+        self.limits.get().map(|limits| saturation(&limits.streams)).unwrap_or_default()
     }
 
     /// The methods that were called since the start.
@@ -135,31 +185,40 @@ impl Metrics {
             return;
         };
         counters.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if let Some(count) = counters.codes.get(code as i32 as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
+        let Some(durations) = counters.codes.get(code as i32 as usize) else {
+            return;
+        };
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        counters.micros.fetch_add(micros, Ordering::Relaxed);
         let bucket = BUCKETS_MICROS.partition_point(|bound| *bound < micros);
-        if let Some(bucket) = counters.buckets.get(bucket) {
+        if let Some(bucket) = durations.buckets.get(bucket) {
             bucket.fetch_add(1, Ordering::Relaxed);
         }
+        durations.micros.fetch_add(micros, Ordering::Relaxed);
+        durations.count.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+fn saturation((places, limit): &(Arc<Semaphore>, usize)) -> Saturation {
+    Saturation { used: limit.saturating_sub(places.available_permits()), limit: *limit }
 }
 
 impl Counters {
     fn read(&self) -> MethodCounts {
         let codes = (0i32..)
             .zip(&self.codes)
-            .map(|(code, count)| (Code::from_i32(code), count.load(Ordering::Relaxed)))
-            .filter(|(_, count)| *count > 0)
+            .map(|(code, durations)| (Code::from_i32(code), durations.read()))
+            .filter(|(_, counts)| counts.count > 0)
             .collect();
-        MethodCounts {
-            path: self.path,
-            codes,
-            buckets: std::array::from_fn(|at| self.buckets[at].load(Ordering::Relaxed)),
+        MethodCounts { path: self.path, codes, in_flight: self.in_flight.load(Ordering::Relaxed) }
+    }
+}
+
+impl Durations {
+    fn read(&self) -> CodeCounts {
+        CodeCounts {
+            count: self.count.load(Ordering::Relaxed),
             micros: self.micros.load(Ordering::Relaxed),
-            in_flight: self.in_flight.load(Ordering::Relaxed),
+            buckets: std::array::from_fn(|at| self.buckets[at].load(Ordering::Relaxed)),
         }
     }
 }
@@ -177,8 +236,8 @@ mod tests {
         assert_eq!(metrics.methods()[0].in_flight, 1);
         metrics.close(Some(0), Code::NotFound, Duration::from_micros(700));
         let counts = &metrics.methods()[0];
-        assert_eq!((counts.in_flight, counts.codes.as_slice()), (0, [(Code::NotFound, 1)].as_slice()));
-        assert_eq!(counts.buckets[2], 1);
+        let [(Code::NotFound, of_code)] = counts.codes.as_slice() else { panic!("{counts:?}") };
+        assert_eq!((counts.in_flight, of_code.count, of_code.micros, of_code.buckets[2]), (0, 1, 700, 1));
         metrics.open(None);
         assert_eq!(metrics.unknown(), 1);
     }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,12 +24,13 @@ const OPENING: Duration = Duration::from_secs(5);
 pub struct GrpcSource {
     source: String,
     transport: Transport,
+    newest: Arc<AtomicI64>,
 }
 
 impl GrpcSource {
     /// The feed of `source` over `transport`, which must carry a service principal.
     pub fn new(source: &str, transport: Transport) -> GrpcSource {
-        GrpcSource { source: source.to_owned(), transport }
+        GrpcSource { source: source.to_owned(), transport, newest: Arc::default() }
     }
 }
 
@@ -46,12 +49,12 @@ impl Source for GrpcSource {
             Ok(Err(status)) => return Err(error_of(status)),
             Err(_) => return Err(silent(&self.source)),
         };
-        let source = self.source.clone();
+        let from = self.clone();
         let batches = stream::unfold(Some(stream), move |stream| {
-            let source = source.clone();
+            let from = from.clone();
             async move {
                 let mut stream = stream?;
-                match next(&source, &mut stream).await? {
+                match from.next(&mut stream).await? {
                     Ok(events) => Some((Ok(events), Some(stream))),
                     Err(error) => Some((Err(error), None)),
                 }
@@ -59,14 +62,23 @@ impl Source for GrpcSource {
         });
         Ok(batches.boxed())
     }
+
+    fn newest(&self) -> i64 {
+        self.newest.load(Ordering::Relaxed)
+    }
 }
 
-async fn next(source: &str, stream: &mut Streaming<proto::SubscribeResponse>) -> Option<Result<Vec<Event>, Error>> {
-    match tokio::time::timeout(SILENCE, stream.message()).await {
-        Ok(Ok(Some(response))) => Some(response.events.into_iter().map(event).collect()),
-        Ok(Ok(None)) => None,
-        Ok(Err(status)) => Some(Err(error_of(status))),
-        Err(_) => Some(Err(silent(source))),
+impl GrpcSource {
+    async fn next(&self, stream: &mut Streaming<proto::SubscribeResponse>) -> Option<Result<Vec<Event>, Error>> {
+        match tokio::time::timeout(SILENCE, stream.message()).await {
+            Ok(Ok(Some(response))) => {
+                self.newest.fetch_max(response.newest_position, Ordering::Relaxed);
+                Some(response.events.into_iter().map(event).collect())
+            }
+            Ok(Ok(None)) => None,
+            Ok(Err(status)) => Some(Err(error_of(status))),
+            Err(_) => Some(Err(silent(&self.source))),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
@@ -14,7 +15,7 @@ use rapport_store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::export;
+use crate::metrics::{Sample, StoreSample};
 use crate::supervisor::Supervisor;
 
 /// A database that does not answer a probe within this time is not ready.
@@ -47,6 +48,8 @@ pub(crate) struct Probed {
     pub(crate) phase: Arc<Phase>,
     pub(crate) services: Vec<(&'static str, Store, Cursors)>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) data: PathBuf,
+    pub(crate) started: Instant,
 }
 
 impl Probed {
@@ -114,7 +117,17 @@ async fn startupz(State(probed): State<Arc<Probed>>) -> (StatusCode, &'static st
 }
 
 async fn metrics(State(probed): State<Arc<Probed>>) -> ([(http::HeaderName, &'static str); 1], String) {
-    let services: Vec<_> =
-        probed.services.iter().map(|(service, store, cursors)| (*service, store.stats(), cursors.clone())).collect();
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], export::prometheus(&probed.metrics, &services))
+    let stores = futures::future::join_all(probed.services.iter().map(|(_, store, _)| StoreSample::of(store))).await;
+    let consumers = probed
+        .services
+        .iter()
+        .flat_map(|(service, _, cursors)| cursors.progress().into_iter().map(move |progress| (*service, progress)));
+    let sample = Sample {
+        calls: &probed.metrics,
+        stores,
+        consumers: consumers.collect(),
+        data: &probed.data,
+        started: probed.started,
+    };
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], sample.text())
 }

@@ -5,14 +5,15 @@
 //! * [`Job`]: what a service does for its operations, the long jobs.
 //! * [`start`]: opens the stores, builds the one stack, listens; returns a [`Running`], which stops in an order that
 //!   loses nothing.
+//! * [`METRICS`]: everything that /metrics of the admin port tells; [`system`]: what the operating system says.
 //! * [`telemetry`]: logs and traces, installed by the binary alone.
 //!
 //! Nothing here is global: a test hosts as many differently configured processes as it likes.
 #![forbid(unsafe_code)]
 
 mod admin;
-mod export;
 mod jobs;
+mod metrics;
 mod module;
 mod options;
 mod running;
@@ -20,14 +21,17 @@ mod serve;
 mod spans;
 mod start;
 mod supervisor;
+pub mod system;
 pub mod telemetry;
+mod traced;
 
-pub use export::{METRICS, MetricText};
 pub use jobs::{Job, Task};
+pub use metrics::{METRICS, Metric, When, metrics_page};
 pub use module::{Consumers, Context, Module, Workers};
 pub use options::{
     AdminOptions, AuthOptions, DEFAULTS, DatabaseOptions, LimitOptions, LogFormat, MaybeSpan, Options, OptionsError,
-    PeerOptions, Secret, Section, Sources, Span, StopOptions, TelemetryOptions, TokenOptions, read_section,
+    PeerOptions, Secret, Section, Sources, Span, StopOptions, TelemetryOptions, TokenOptions, config_page,
+    config_schema, read_section,
 };
 pub use rapport_rpc::Services;
 pub use running::Running;

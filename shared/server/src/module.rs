@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::jobs::{self, Job};
 use crate::options::Section;
 use crate::supervisor::Supervisor;
+use crate::traced::Traced;
 
 /// A service as the process sees it. It is asked for its parts in the order of these methods, each time once.
 pub trait Module: Send + Sync + 'static {
@@ -67,6 +68,8 @@ pub struct Context {
     /// Cancelled when the process stops: streams end then, after a last message with a cursor if they have one to give.
     /// [`rapport_rpc::until_stopped`] does it for streams whose messages all carry one.
     pub stopping: CancellationToken,
+    /// Whether traces are exported: consumers then have spans too.
+    pub traced: bool,
 }
 
 impl Context {
@@ -95,6 +98,7 @@ impl Consumers {
             format!("{}: consumer {name} of {source}", cx.store.service()),
             Box::new(move |cancel| {
                 let consumer = next.take().unwrap_or_else(&make);
+                let consumer = Traced::new(consumer, cx.traced.then(|| cx.store.service()));
                 Box::pin(run(consumer, cx.store.clone(), cx.source(source), cx.cursors.clone(), cancel))
             }),
         ));

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rapport_events::{Cursors, Feed};
 use rapport_rpc::{
@@ -185,7 +186,7 @@ async fn assemble(
     for (module, cx) in modules.iter().zip(&contexts) {
         module.routes(cx, &mut services);
     }
-    let feeds = contexts.iter().map(|cx| (cx.store.clone(), cx.feed.clone()));
+    let feeds = contexts.iter().map(|cx| (cx.store.clone(), cx.feed.clone(), cx.cursors.clone()));
     services.add_service(FeedService::new(feeds, Arc::clone(&world.clock), stopping.clone()).server());
     let stores = contexts.iter().map(|cx| cx.store.clone());
     services.add_service(OperationService::new(stores, stopping.clone()).server());
@@ -209,6 +210,8 @@ async fn assemble(
         phase: Arc::clone(&phase),
         services: contexts.iter().map(|cx| (cx.store.service(), cx.store.clone(), cx.cursors.clone())).collect(),
         metrics: Arc::clone(&metrics),
+        data: options.data.clone(),
+        started: Instant::now(),
     });
     let io = |option, addr| move |source| StartError::Listen { addr, option, source };
     let none = SocketAddr::from(([0, 0, 0, 0], 0));
@@ -284,6 +287,7 @@ async fn contexts(
             world: world.clone(),
             peers,
             stopping: stopping.clone(),
+            traced: !options.telemetry.otlp_endpoint.is_empty(),
         });
     }
     Ok(contexts)

@@ -118,9 +118,10 @@ async fn it_serves_inside_and_outside_with_health_reflection_and_probes() {
     }
     let metrics = http1(admin, "/metrics").await;
     for line in [
-        "rapport_calls_total{method=\"rapport.stakeholders.v1.PrivacyService/CheckConsent\",code=\"OK\"} 2",
-        "rapport_feed_position{service=\"stakeholders\"} 2",
-        "rapport_consumer_position{service=\"scoring\",consumer=\"seen\",source=\"stakeholders\"}",
+        "rpc_server_call_duration_seconds_count{rpc_system_name=\"grpc\",\
+         rpc_method=\"rapport.stakeholders.v1.PrivacyService/CheckConsent\",rpc_response_status_code=\"OK\"} 2",
+        "rapport_feed_position{rapport_service=\"stakeholders\"} 2",
+        "rapport_consumer_position{rapport_service=\"scoring\",rapport_consumer=\"seen\",rapport_source=\"stakeholders\"}",
     ] {
         assert!(metrics.contains(line), "{line} not in {metrics}");
     }

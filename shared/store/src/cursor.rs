@@ -83,7 +83,7 @@ fn cursor(row: &QueryResult) -> Result<ConsumerCursor, DbErr> {
     })
 }
 
-async fn cursors(db: &impl ConnectionTrait) -> Result<Vec<ConsumerCursor>, DbErr> {
+pub(crate) async fn cursors(db: &impl ConnectionTrait) -> Result<Vec<ConsumerCursor>, DbErr> {
     let sql = "SELECT consumer, source, epoch, position FROM consumer_cursor ORDER BY consumer, source";
     let rows = Sql::new(db, sql).all(db).await?;
     rows.iter().map(cursor).collect()
@@ -152,7 +152,141 @@ impl Store {
     }
 }
 
+/// Where a list of parked events goes on: tenant, consumer, source, epoch, position of the last one given.
+pub type ParkedKey = (String, String, String, String, i64);
+
+/// Which parked events are meant.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ParkedFilter<'a> {
+    /// Those of one tenant.
+    pub tenant: Option<&'a TenantId>,
+    /// Those of one consumer.
+    pub consumer: Option<&'a str>,
+    /// Those of one resource.
+    pub aggregate: Option<&'a str>,
+}
+
+impl ParkedFilter<'_> {
+    fn of(&self, mut sql: Sql) -> Sql {
+        for (column, value) in
+            [("tenant", self.tenant.map(TenantId::as_str)), ("consumer", self.consumer), ("aggregate", self.aggregate)]
+        {
+            if let Some(value) = value {
+                sql = sql.text(&format!(" AND {column} = ")).bind(value);
+            }
+        }
+        sql
+    }
+}
+
+impl Store {
+    /// Parked events in the order of their keys, after the last one that is known already.
+    pub async fn parked_page(
+        &self,
+        filter: ParkedFilter<'_>,
+        after: Option<&ParkedKey>,
+        limit: usize,
+    ) -> Result<Vec<ParkedEvent>, Error> {
+        let db = self.reader();
+        let mut sql = filter.of(Sql::new(db, &format!("SELECT {} FROM parked_event WHERE 1 = 1", PARKED.join(", "))));
+        if let Some((tenant, consumer, source, epoch, position)) = after {
+            sql = sql.text(" AND (tenant, consumer, source, epoch, position) > (");
+            for part in [tenant, consumer, source, epoch] {
+                sql = sql.bind(part.as_str()).text(", ");
+            }
+            sql = sql.bind(*position).text(")");
+        }
+        let rows = sql
+            .text(" ORDER BY tenant, consumer, source, epoch, position LIMIT ")
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .all(db)
+            .await
+            .map_err(read_error)?;
+        rows.iter().map(parked).collect::<Result<_, _>>().map_err(read_error)
+    }
+
+    /// For each consumer and resource that has parked events, the one that has to be applied first; the longest parked
+    /// resources first.
+    pub async fn parked_firsts(&self, filter: ParkedFilter<'_>, limit: usize) -> Result<Vec<ParkedEvent>, Error> {
+        let db = self.reader();
+        let sql = "SELECT tenant, consumer, source, aggregate FROM parked_event WHERE 1 = 1";
+        let rows = filter
+            .of(Sql::new(db, sql))
+            .text(" GROUP BY tenant, consumer, source, aggregate ORDER BY min(parked_at), 1, 2, 3, 4 LIMIT ")
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .all(db)
+            .await
+            .map_err(read_error)?;
+        let mut firsts = Vec::with_capacity(rows.len());
+        for row in rows {
+            let group = || -> Result<(TenantId, String, String, String), DbErr> {
+                let tenant = feed::tenant(&row.try_get_by_index::<String>(0)?)?;
+                Ok((tenant, row.try_get_by_index(1)?, row.try_get_by_index(2)?, row.try_get_by_index(3)?))
+            };
+            let (tenant, consumer, source, aggregate) = group().map_err(read_error)?;
+            firsts.extend(first(db, &tenant, &consumer, &source, &aggregate).await.map_err(read_error)?);
+        }
+        Ok(firsts)
+    }
+
+    /// The parked event of the same resource that has to be applied next.
+    pub async fn parked_next(&self, of: &ParkedEvent) -> Result<Option<ParkedEvent>, Error> {
+        first(self.reader(), &of.tenant, &of.consumer, &of.source, &of.aggregate).await.map_err(read_error)
+    }
+
+    /// How many events are parked.
+    pub async fn parked_count(&self, filter: ParkedFilter<'_>) -> Result<i64, Error> {
+        let db = self.reader();
+        let row = filter
+            .of(Sql::new(db, "SELECT count(*) FROM parked_event WHERE 1 = 1"))
+            .one(db)
+            .await
+            .map_err(read_error)?;
+        row.map_or(Ok(0), |row| row.try_get_by_index(0)).map_err(read_error)
+    }
+}
+
+/// By version: it only grows within an aggregate, whatever the clocks did.
+async fn first(
+    db: &impl ConnectionTrait,
+    tenant: &TenantId,
+    consumer: &str,
+    source: &str,
+    aggregate: &str,
+) -> Result<Option<ParkedEvent>, DbErr> {
+    let row = Sql::new(db, &format!("SELECT {} FROM parked_event WHERE tenant = ", PARKED.join(", ")))
+        .bind(tenant.as_str())
+        .text(" AND consumer = ")
+        .bind(consumer)
+        .text(" AND source = ")
+        .bind(source)
+        .text(" AND aggregate = ")
+        .bind(aggregate)
+        .text(" ORDER BY version, position LIMIT 1")
+        .one(db)
+        .await?;
+    row.as_ref().map(parked).transpose()
+}
+
 impl Tx {
+    /// Keeps a consumer's cursor, and with it everybody who parks or unparks for it, waiting until this transaction ends.
+    pub async fn hold_cursor(&self, consumer: &str, source: &str) -> Result<(), StoreError> {
+        Sql::new(self.db(), "UPDATE consumer_cursor SET updated_at = ")
+            .bind(self.now().as_micros())
+            .text(" WHERE consumer = ")
+            .bind(consumer)
+            .text(" AND source = ")
+            .bind(source)
+            .execute(self.db())
+            .await?;
+        Ok(())
+    }
+
+    /// The parked event of this one's aggregate that has to be applied next.
+    pub async fn parked_first(&self, of: &ParkedEvent) -> Result<Option<ParkedEvent>, StoreError> {
+        Ok(first(self.db(), &of.tenant, &of.consumer, &of.source, &of.aggregate).await?)
+    }
+
     /// Moves a consumer's cursor, if it still stands where the caller believes (`from`, `None` for never moved).
     /// `false` says that another replica was quicker: the caller rolls back (by returning an error) and reads again.
     pub async fn advance_cursor(

@@ -21,6 +21,14 @@ const CACHE_KEYS: u64 = 20_000;
 pub(crate) struct KeyCache {
     keys: moka::sync::Cache<Subject, (u64, DataKey)>,
     age: Arc<AtomicU64>,
+    asked: Arc<Asked>,
+}
+
+/// How often a key was asked for, and found.
+#[derive(Debug, Default)]
+struct Asked {
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 /// When something was read; see [`KeyCache::now`].
@@ -32,6 +40,7 @@ impl Default for KeyCache {
         Self {
             keys: moka::sync::Cache::builder().max_capacity(CACHE_KEYS).time_to_live(CACHE_TIME).build(),
             age: Arc::default(),
+            asked: Arc::default(),
         }
     }
 }
@@ -43,8 +52,16 @@ impl KeyCache {
     }
 
     pub(crate) fn get(&self, subject: &Subject) -> Option<DataKey> {
-        let (age, key) = self.keys.get(subject)?;
-        (age == self.now().0).then_some(key)
+        let found = self.keys.get(subject).filter(|(age, _)| *age == self.now().0);
+        let asked = if found.is_some() { &self.asked.hits } else { &self.asked.misses };
+        asked.fetch_add(1, Ordering::Relaxed);
+        found.map(|(_, key)| key)
+    }
+
+    /// Keys held, and how often one was found and was not.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (self.keys.entry_count(), read(&self.asked.hits), read(&self.asked.misses))
     }
 
     pub(crate) fn put(&self, read: Moment, subject: Subject, key: DataKey) {

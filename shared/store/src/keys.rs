@@ -133,6 +133,11 @@ impl KeyRing {
         &self.pages
     }
 
+    /// Data keys held in memory, and how often one was found there and was not.
+    pub(crate) fn cached(&self) -> (u64, u64, u64) {
+        self.cache.counts()
+    }
+
     /// What the database remembers of this key, to notice a wrong key file.
     pub(crate) fn check(&self) -> &[u8; 32] {
         &self.check

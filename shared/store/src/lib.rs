@@ -14,6 +14,7 @@
 //! | `command`, `tx`, `rows` | what a service implements, and what it may do inside a transaction |
 //! | `committer/` | queue (fair, keyed), worker, batch, group (typed behind an erased face) |
 //! | `outbox`, `sequencer`, `feed`, `cursor` | events written with the rows; dense positions; reading them; consumers' cursors |
+//! | `gauges`, `inspect` | what somebody should watch: of a running store, and of a database that nobody has open |
 //! | `idempotency` | one request id, one effect |
 //! | `operation` | long jobs as rows: begun in a write, claimed, ended once |
 //! | `keys`, `key_cache`, `seal`, `blind`, `page` | sealed columns, blind indexes, page tokens |
@@ -34,7 +35,9 @@ mod cursor;
 mod error;
 mod failpoint;
 mod feed;
+mod gauges;
 mod idempotency;
+mod inspect;
 mod key_cache;
 mod keys;
 mod migrate;
@@ -56,10 +59,12 @@ mod sweep;
 mod tx;
 
 pub use command::{Command, Committed, Item, LockKey, Scope, Work};
-pub use cursor::{ConsumerCursor, ParkedEvent};
+pub use cursor::{ConsumerCursor, ParkedEvent, ParkedFilter, ParkedKey};
 pub use error::{StoreError, read_error};
 pub use failpoint::{Boundary, FailAction, FailpointError, Failpoints};
 pub use feed::{FeedPage, StoredEvent};
+pub use gauges::{Backlog, Pool};
+pub use inspect::{Inspector, Pooling, Schema, Setting, lock_is_held};
 pub use keys::{KeyFileError, Subject, SubjectKeys};
 pub use migrate::Migrations;
 pub use open::OpenError;

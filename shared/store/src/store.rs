@@ -70,6 +70,12 @@ pub struct Stats {
     pub retries: u64,
     /// Newest position of the feed known here.
     pub position: i64,
+    /// Data keys held in memory.
+    pub keys: u64,
+    /// How often a data key was found in memory.
+    pub key_hits: u64,
+    /// How often one had to be read from the database.
+    pub key_misses: u64,
 }
 
 impl Store {
@@ -217,6 +223,7 @@ impl Store {
     pub fn stats(&self) -> Stats {
         let engine = &self.inner.engine;
         let (waiting, open) = engine.queue.depth();
+        let (keys, key_hits, key_misses) = engine.keys.cached();
         Stats {
             waiting,
             open,
@@ -224,6 +231,9 @@ impl Store {
             items: engine.counters.items.load(Ordering::Relaxed),
             retries: engine.counters.retries.load(Ordering::Relaxed),
             position: *engine.position.borrow(),
+            keys,
+            key_hits,
+            key_misses,
         }
     }
 

@@ -200,7 +200,7 @@ async fn everybody_says_so(stage: &Stage, seen: &Positions) {
     for service in stage.sandbox.services() {
         let (_, _, metrics) = http(stage.sandbox.admin_address(&service), "GET /metrics").await;
         let (applied, parked) =
-            (lines(&metrics, "rapport_consumer_position"), lines(&metrics, "rapport_consumer_parked"));
+            (lines(&metrics, "rapport_consumer_position"), lines(&metrics, "rapport_consumer_parked_events"));
         for (labels, at) in applied {
             let source = seen.iter().find(|(source, _)| labels.contains(&format!("source=\"{source}\"")));
             let (source, last) = source.unwrap_or_else(|| panic!("{labels} names no source"));

@@ -1,21 +1,30 @@
 //! Traces: a call's spans reach an OTLP collector under the trace of whoever called.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use rapport_proto::interactions::v1::get_agent_context_request::About;
+use rapport_proto::interactions::v1::{
+    BeginCallRequest, Call, CallDisposition, Direction, EndCallRequest, GetAgentContextRequest, Identifier,
+};
+use rapport_proto::scoring::v1::GetScoresRequest;
 use rapport_proto::stakeholders::v1::GetPartyRequest;
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
 use rapport_testkit::Code;
+use rapport_testkit::asserts::{at_least, positions};
 use rapport_testkit::sandbox::{Sandbox, Topology};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
-use super::stage::unknown;
+use super::messages::{now, person, phone};
+use super::stage::{ACME, Positions, Stage, unknown};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
@@ -90,4 +99,93 @@ fn spans_reach_a_collector_under_the_callers_trace() {
         let not_found = opentelemetry_proto::tonic::common::v1::any_value::Value::IntValue(Code::NotFound as i64);
         assert_eq!(code, Some(not_found));
     });
+}
+
+/// The text of a span's attribute; empty if it has none.
+fn text(span: &Span, key: &str) -> String {
+    let found = span.attributes.iter().find(|attribute| attribute.key == key);
+    match found.and_then(|attribute| attribute.value.clone()?.value) {
+        Some(Value::StringValue(text)) => text,
+        _ => String::new(),
+    }
+}
+
+fn traced<T>(message: T, seen: &Positions) -> Request<T> {
+    let mut request = at_least(message, seen);
+    let traceparent = format!("00-{TRACE}-{CALLER}-01").parse().expect("a header");
+    request.metadata_mut().insert("traceparent", traceparent);
+    request
+}
+
+/// From a call's beginning over the events to the score that moved and the desk that shows it: one trace, over processes.
+#[test]
+fn a_call_is_one_trace_to_the_score_it_moved() {
+    rapport_testkit::block_on(async {
+        let (address, mut spans) = collector().await;
+        let sandbox = Sandbox::builder(rapport::modules)
+            .topology(Topology::Processes)
+            .setting("telemetry.otlp_endpoint", format!("http://{address}"));
+        let stage = Stage::open(sandbox).await;
+        let mut caller = person("Traced");
+        caller.contact_media = vec![phone("+12025550191")];
+        let (party, mut seen) = stage.party_at(caller).await;
+        let call = Call {
+            call_id: "traced-1".into(),
+            direction: Direction::Inbound.into(),
+            identifier_used: Some(Identifier { scheme: "tel".into(), value: "+12025550191".into() }),
+            agent: "users/ana".into(),
+            started_time: Some(now()),
+            ..Default::default()
+        };
+        let begin = BeginCallRequest { call: Some(call), budget_ms: 5_000, ..Default::default() };
+        let begun = stage.desk(ACME).begin_call(traced(begin, &seen)).await.expect("begins");
+        seen.extend(positions(begun.metadata()));
+        let end = EndCallRequest {
+            call: Some(Call { call_id: "traced-1".into(), ..Default::default() }),
+            disposition: CallDisposition::Handled.into(),
+            ..Default::default()
+        };
+        let ended = stage.desk(ACME).end_call(traced(end, &seen)).await.expect("ends");
+        seen.extend(positions(ended.metadata()));
+        let request = GetScoresRequest { party: party.name.clone(), ..Default::default() };
+        let scores = stage.scores(ACME).get_scores(at_least(request, &seen)).await.expect("read");
+        assert!(!scores.get_ref().scores.is_empty(), "{scores:?}");
+        // The desk shows what scoring told of it.
+        let newest = newest(&stage, "scoring").await;
+        assert!(newest > 0, "the score moved");
+        seen.insert("scoring".into(), newest);
+        let about = Some(About::Party(party.name));
+        let request = GetAgentContextRequest { about, budget_ms: 5_000, ..Default::default() };
+        let shown = stage.desk(ACME).get_agent_context(at_least(request, &seen)).await.expect("shown");
+        assert!(shown.metadata().get("rapport-stale").is_none());
+        stage.close().await;
+
+        let mut missing = BTreeSet::from([
+            "rapport.interactions.v1.DeskService/BeginCall".to_owned(),
+            "rapport.interactions.v1.DeskService/EndCall".to_owned(),
+            "scoring.contributions applies rapport.interactions.v1.InteractionRecorded".to_owned(),
+            "interactions.desk applies rapport.scoring.v1.ScoreMoved".to_owned(),
+        ]);
+        let found = tokio::time::timeout(Duration::from_secs(20), async {
+            while !missing.is_empty() {
+                let span = spans.recv().await.expect("spans come");
+                if hex(&span.trace_id) != TRACE {
+                    continue;
+                }
+                missing.remove(&span.name);
+                let group = text(&span, "messaging.consumer.group.name");
+                missing.remove(&format!("{group} applies {}", text(&span, "rapport.event.kind")));
+            }
+        });
+        let told = found.await;
+        assert!(told.is_ok(), "not in the caller's trace: {missing:?}");
+    });
+}
+
+/// The newest position of a service's feed.
+async fn newest(stage: &Stage, service: &str) -> i64 {
+    let (_, _, metrics) = super::ports::http(stage.sandbox.admin_address(service), "GET /metrics").await;
+    let name = format!("rapport_feed_position{{rapport_service=\"{service}\"}} ");
+    let line = metrics.lines().find_map(|line| line.strip_prefix(&name)).expect("told");
+    line.parse().expect("a number")
 }

@@ -6,3 +6,4 @@ mod cursors;
 mod faults;
 mod feed;
 mod house;
+mod reapplying;

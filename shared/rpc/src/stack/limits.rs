@@ -24,8 +24,13 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn new(calls: usize, streams: usize, metrics: &Arc<Metrics>) -> Limits {
-        let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
-        Limits { calls: semaphore(calls), streams: semaphore(streams), metrics: Arc::clone(metrics) }
+        let places = |limit: usize| {
+            let limit = limit.min(Semaphore::MAX_PERMITS);
+            (Arc::new(Semaphore::new(limit)), limit)
+        };
+        let (calls, streams) = (places(calls), places(streams));
+        metrics.watch(calls.clone(), streams.clone());
+        Limits { calls: calls.0, streams: streams.0, metrics: Arc::clone(metrics) }
     }
 }
 

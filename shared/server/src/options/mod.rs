@@ -1,5 +1,6 @@
 //! The configuration: one typed tree. `rapport.default.toml`, which is embedded, is its documentation.
 
+mod document;
 mod load;
 mod section;
 mod validate;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use rapport_store::StoreOptions;
 use serde::{Deserialize, Serialize};
 
+pub use document::{config_page, config_schema};
 pub use load::{OptionsError, Sources};
 pub use section::{Section, read_section};
 pub use value::{MaybeSpan, Secret, Span};
