@@ -5,6 +5,7 @@ mod crates;
 mod documents;
 mod sources;
 mod tree;
+mod watching;
 
 use std::path::{Path, PathBuf};
 
