@@ -100,6 +100,16 @@ impl House {
         })
     }
 
+    /// A channel to the process that hosts a service.
+    pub(crate) fn channel(&self, service: &str) -> Channel {
+        self.sandbox.channel(service)
+    }
+
+    /// Where a service listens.
+    pub(crate) fn address(&self, service: &str) -> std::net::SocketAddr {
+        self.sandbox.address(service)
+    }
+
     fn authorised(&self, service: &str, token: &str) -> (Channel, Bearer) {
         (self.sandbox.channel(service), Bearer::new(token))
     }

@@ -14,3 +14,4 @@ mod law;
 mod matrix;
 mod raw;
 mod scenarios;
+mod wire;

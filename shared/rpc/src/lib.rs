@@ -6,6 +6,7 @@
 //!   [`written`] answers a write with its position in the feed; [`wire`] parses the shared messages.
 //! * **The stack.** [`Stack`] is the one chain of layers every call passes, in one asserted order (see `stack`),
 //!   whether it comes over the network or from a service of the same process.
+//! * **The port.** [`Front`] stands before the stack and translates JSON and gRPC-Web into gRPC.
 //! * **Clients.** A [`Transport`] is either a network channel or the stack of this process, and generated clients run
 //!   unchanged over both; [`Peers`] finds the one for a service.
 //! * **Operations.** [`OperationService`] serves the long jobs of the hosted services.
@@ -16,6 +17,7 @@ mod access;
 mod authentication;
 mod call;
 mod feed;
+mod front;
 pub mod header;
 pub mod limits;
 mod method;
@@ -35,13 +37,14 @@ pub use access::{Access, Pattern};
 pub use authentication::{Authentication, Token};
 pub use call::{Call, Reply, handle, outgoing, written};
 pub use feed::FeedService;
+pub use front::{DOCUMENT, Front, openapi};
 pub use method::{Method, Methods, Requirement, UnguardedMethod};
 pub use metrics::{BUCKETS_MICROS, CodeCounts, MethodCounts, Metrics, Saturation};
 pub use operations::{OperationService, to_operation};
 pub use peers::Peers;
 pub use services::Services;
 pub use source::GrpcSource;
-pub use stack::{Spans, Stack, StackOptions};
+pub use stack::{QuotaOptions, Spans, Stack, StackOptions};
 pub use status::{DOMAIN, error_of, received, status};
 pub use stream::{reply_stream, until_stopped};
 pub use transport::{Local, Transport};

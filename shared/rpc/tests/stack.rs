@@ -77,6 +77,7 @@ fn the_order_is_a_promise() {
             "limits",
             "authentication",
             "permission",
+            "quota",
             "at-least",
             "handler",
         ]

@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use rapport_rpc::Stack;
+use rapport_rpc::Front;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,8 @@ use crate::options::LimitOptions;
 
 /// A connection that says nothing for this long after it was accepted is closed.
 const SILENT: Duration = Duration::from_secs(10);
+/// A connection over HTTP/1.1 may rest this long between two requests.
+const IDLE: Duration = Duration::from_secs(60);
 /// After a failed accept (no file descriptors left, mostly) the listener rests this long.
 const REST: Duration = Duration::from_millis(50);
 
@@ -40,7 +43,7 @@ pub(crate) async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 
 impl Listening {
     /// Starts to accept.
-    pub(crate) fn start(listener: TcpListener, stack: Stack, limits: &LimitOptions) -> io::Result<Listening> {
+    pub(crate) fn start(listener: TcpListener, front: Front, limits: &LimitOptions) -> io::Result<Listening> {
         let listening = Listening {
             addr: listener.local_addr()?,
             connections: TaskTracker::new(),
@@ -48,6 +51,7 @@ impl Listening {
             killing: CancellationToken::new(),
         };
         let server = Arc::new(server(limits));
+        let age = Age { limit: limits.connection_age.0, grace: limits.connection_age_grace.0 };
         let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
         let (tracker, closing, killing) =
             (listening.connections.clone(), listening.closing.clone(), listening.killing.clone());
@@ -70,10 +74,10 @@ impl Listening {
                     tracing::debug!("closed a connection: as many are open as may be");
                     continue;
                 };
-                let (server, stack) = (Arc::clone(&server), stack.clone());
+                let (server, front) = (Arc::clone(&server), front.clone());
                 let (closing, killing) = (closing.clone(), killing.clone());
                 tracker.spawn(async move {
-                    let served = connection(stream, &server, stack, closing);
+                    let served = connection(stream, &server, front, closing, age);
                     tokio::select! {
                         () = killing.cancelled() => {}
                         () = served => {}
@@ -110,16 +114,18 @@ fn server(limits: &LimitOptions) -> auto::Builder<TokioExecutor> {
         .keep_alive_timeout(limits.keepalive_timeout.0)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20);
-    // HTTP/1 is spoken only to say that gRPC needs HTTP/2.
-    server.http1().timer(TokioTimer::new()).header_read_timeout(SILENT).keep_alive(false);
+    // The buffer bounds the headers; hyper wants at least this much.
+    let buffer = (limits.header_bytes as usize).max(8192);
+    server.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(buffer);
     server
 }
 
 async fn connection(
     stream: TcpStream,
     server: &auto::Builder<TokioExecutor>,
-    stack: Stack,
+    front: Front,
     closing: CancellationToken,
+    age: Age,
 ) {
     let _may_fail = stream.set_nodelay(true);
     tokio::select! {
@@ -130,13 +136,24 @@ async fn connection(
             }
         }
     }
-    let connection = server.serve_connection(TokioIo::new(stream), Calls(stack));
+    let connection = server.serve_connection(TokioIo::new(stream), Calls(front));
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = closing.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
+        }
+        () = age.reached() => {
+            // The client is asked to come anew; what it has begun here is answered.
+            connection.as_mut().graceful_shutdown();
+            match tokio::time::timeout(age.grace, connection).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    tracing::debug!("closed a connection: calls were in flight after its age's grace");
+                    return;
+                }
+            }
         }
     };
     if let Err(error) = ended {
@@ -145,8 +162,30 @@ async fn connection(
     }
 }
 
-/// The stack as hyper wants it.
-struct Calls(Stack);
+/// How old a connection becomes.
+#[derive(Clone, Copy)]
+struct Age {
+    limit: Duration,
+    grace: Duration,
+}
+
+impl Age {
+    async fn reached(self) {
+        if self.limit.is_zero() {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep(jittered(self.limit, RandomState::new().build_hasher().finish())).await;
+    }
+}
+
+/// A tenth more or less, so that clients that came together do not all come back together.
+fn jittered(limit: Duration, random: u64) -> Duration {
+    let parts = u32::try_from(random % 201).unwrap_or(100);
+    limit * (900 + parts) / 1000
+}
+
+/// What stands on the port, as hyper wants it.
+struct Calls(Front);
 
 impl Service<Request<Incoming>> for Calls {
     type Response = Response<Body>;
@@ -155,5 +194,18 @@ impl Service<Request<Incoming>> for Calls {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.0.answer(request.map(Body::new))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_differ_by_a_tenth_at_most() {
+        let limit = Duration::from_secs(100);
+        let ages: std::collections::BTreeSet<Duration> = (0..1000).map(|random| jittered(limit, random)).collect();
+        assert_eq!(ages.first(), Some(&Duration::from_secs(90)));
+        assert_eq!(ages.last(), Some(&Duration::from_secs(110)));
     }
 }

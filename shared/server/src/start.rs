@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use rapport_events::{Cursors, Feed};
 use rapport_rpc::{
-    Access, Authentication, FeedService, Local, Methods, OperationService, Pattern, Peers, Services, Spans, Stack,
-    StackOptions, Token, Transport, UnguardedMethod,
+    Access, Authentication, FeedService, Front, Local, Methods, OperationService, Pattern, Peers, Services, Spans,
+    Stack, StackOptions, Token, Transport, UnguardedMethod,
 };
 use rapport_store::{OpenError, Store};
 use rapport_types::id::World;
@@ -230,7 +230,9 @@ async fn assemble(
         module.workers(cx, &mut workers);
         launch(&supervisor, consumers, workers);
     }
-    let listening = Listening::start(listener, stack, &options.limits).map_err(io("listen", none))?;
+    let served: Vec<String> = public.iter().map(|service| (*service).to_owned()).collect();
+    let front = Front::new(stack, served, &options.web.cors_origins);
+    let listening = Listening::start(listener, front, &options.limits).map_err(io("listen", none))?;
     for service in &public {
         health.set_service_status(service, ServingStatus::Serving).await;
     }
@@ -337,6 +339,7 @@ fn stack_options(options: &Options, methods: &Methods, contexts: &[Context]) -> 
         streams: limits.streams,
         deadline: limits.deadline.0,
         deadline_max: limits.deadline_max.0,
+        quota: options.quota.for_stack(),
         cursors: contexts
             .iter()
             .map(|cx| (cx.store.service().to_owned(), cx.cursors.clone()))

@@ -133,7 +133,7 @@ async fn a_browser_is_told_what_this_port_is() {
     let dir = tempfile::tempdir().unwrap();
     let running = started(options(&dir)).await;
     let text = http1(running.addr(), "/").await;
-    assert!(text.starts_with("HTTP/1.1 505"), "{text}");
+    assert!(text.starts_with("HTTP/1.1 405"), "{text}");
     assert!(text.contains("this port speaks gRPC"), "{text}");
     running.stop().await;
 }

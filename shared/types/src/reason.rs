@@ -19,8 +19,8 @@ reasons! {
     INVALID_FIELDS,
     /// The bytes are not a message of the method's request type.
     UNDECODABLE_MESSAGE,
-    /// The HTTP request is not a gRPC call: another method than POST or another content type than
-    /// application/grpc.
+    /// The HTTP request is not a call: another method than POST, or a content type that is none of JSON, gRPC and
+    /// gRPC-Web.
     WRONG_CONTENT_TYPE,
     /// No service of this process has such a method.
     UNKNOWN_METHOD,
@@ -154,6 +154,10 @@ reasons! {
     PROGRAM_NOT_PUBLISHED,
     /// The programme lacks something that it needs to be in force; metadata says what.
     PROGRAM_INCOMPLETE,
+    /// The method cannot be called in JSON: it takes a stream of messages, or belongs to gRPC itself.
+    NEEDS_GRPC,
+    /// The tenant makes more calls than its quota allows.
+    TENANT_QUOTA,
 }
 
 #[cfg(test)]

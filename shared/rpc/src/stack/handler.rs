@@ -6,6 +6,7 @@ use super::deadline::far;
 use super::{Flow, Next, refuse};
 use crate::access::Access;
 use crate::call::Call;
+use crate::front::Unspoken;
 use crate::method::Methods;
 use crate::services::{Dispatch, Services};
 use crate::status::{refusal, unknown_method};
@@ -31,6 +32,9 @@ impl Next for Handler {
             return refuse(unknown_method(method.path));
         };
         let mut request = std::mem::take(&mut flow.request);
+        if let Some(Unspoken(error)) = request.extensions_mut().remove::<Unspoken>() {
+            return refuse(error);
+        }
         if let Some(principal) = flow.principal.clone() {
             let deadline = flow.deadline.unwrap_or_else(|| far(flow.started));
             let mut call = Call::new(principal, self.access.clone(), deadline, method.path);

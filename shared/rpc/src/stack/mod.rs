@@ -1,10 +1,10 @@
 //! The one chain that every call passes, from the network and from inside.
 //!
 //! Outermost first: protocol, request id, trace context, access log, metrics, catch-panic, deadline, limits,
-//! authentication, permission, at-least, handler. The order is a promise: a request id is known before anything is
+//! authentication, permission, quota, at-least, handler. The order is a promise: a request id is known before anything is
 //! logged, everything that is refused is counted, a panic anywhere below is caught, work that is shed costs no
 //! authentication, nothing is parsed or looked up for a caller without a credential, and whether a resource exists is
-//! asked only for callers who may know. A test holds the list.
+//! asked only for callers who may know; a tenant pays only for calls that it may make. A test holds the list.
 //!
 //! Each layer is a struct with one `call`; the chain is composed at compile time and a whole call takes one allocation
 //! for its future. What happens once per *stream* rather than once per reply stands in `outlet`.
@@ -19,6 +19,7 @@ mod meter;
 mod outlet;
 mod permission;
 mod protocol;
+mod quota;
 mod request_id;
 mod trace;
 mod verify;
@@ -48,6 +49,7 @@ use crate::metrics::Metrics;
 use crate::services::Services;
 use crate::{limits as bounds, status};
 
+pub use quota::QuotaOptions;
 pub use trace::Spans;
 
 /// How the stack of a process is set up.
@@ -64,6 +66,8 @@ pub struct StackOptions {
     pub deadline: Duration,
     /// The longest deadline a caller gets.
     pub deadline_max: Duration,
+    /// What each tenant may ask for; `None` is as much as it likes.
+    pub quota: Option<QuotaOptions>,
     /// For each hosted service, how far it has applied the feeds of others.
     pub cursors: HashMap<String, Cursors>,
     /// Makes a span for each call; `None` while traces are not exported.
@@ -90,6 +94,7 @@ impl StackOptions {
             streams: 1024,
             deadline: bounds::DEADLINE,
             deadline_max: bounds::DEADLINE_MAX,
+            quota: None,
             cursors: HashMap::new(),
             spans: None,
             stopping: CancellationToken::new(),
@@ -117,6 +122,7 @@ impl Stack {
         let metrics = Arc::new(Metrics::new(&methods));
         let handler = handler::Handler::new(&methods, services, options.access.clone());
         let chain = at_least::AtLeast::new(options.cursors, &metrics).over(handler);
+        let chain = quota::Quota::new(options.quota).over(chain);
         let chain = permission::Permission::new(options.access).over(chain);
         let chain = verify::Verify::new(options.authentication).over(chain);
         let chain = limits::Limits::new(options.calls, options.streams, &metrics).over(chain);

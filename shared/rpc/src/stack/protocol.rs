@@ -9,7 +9,8 @@ use tonic::body::Body;
 use super::{Flow, Layer, Next, refuse};
 use crate::metrics::Metrics;
 
-/// Refuses what is not gRPC, in plain HTTP: a browser or a curl that came to the wrong port shall understand the answer.
+/// Refuses what is not gRPC (JSON and gRPC-Web were translated before, see `front`), in plain HTTP: a browser or a curl
+/// that came to the wrong port shall understand the answer.
 pub(super) struct Protocol {
     metrics: Arc<Metrics>,
 }
@@ -24,12 +25,22 @@ impl Layer for Protocol {
     const NAME: &'static str = "protocol";
 
     async fn call<'a, N: Next>(&'a self, flow: &'a mut Flow, next: &'a N) -> Response<Body> {
-        let (code, text) = if flow.request.version() != Version::HTTP_2 {
-            (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this port speaks gRPC, which needs HTTP/2")
-        } else if flow.request.method() != Method::POST {
-            (StatusCode::METHOD_NOT_ALLOWED, "this port speaks gRPC: only POST is a call")
+        let (code, text) = if flow.request.method() != Method::POST {
+            (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this port speaks gRPC and JSON: only POST is a call, and GET /openapi.json tells of them",
+            )
         } else if !is_grpc(flow.request.headers().get(CONTENT_TYPE)) {
-            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "this port speaks gRPC: the content-type must be application/grpc")
+            (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "this port speaks gRPC, gRPC-Web and JSON: the content-type must be application/json, application/grpc or \
+                 application/grpc-web",
+            )
+        } else if flow.request.version() != Version::HTTP_2 {
+            (
+                StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+                "this port speaks gRPC over HTTP/2 alone: over HTTP/1.1 it speaks JSON and gRPC-Web",
+            )
         } else {
             return next.run(flow).await;
         };

@@ -9,8 +9,10 @@ mod value;
 pub(crate) use validate::address;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use rapport_rpc::QuotaOptions;
 use rapport_store::StoreOptions;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +42,10 @@ pub struct Options {
     pub store: DatabaseOptions,
     /// Who may call what.
     pub auth: AuthOptions,
+    /// Which web pages may call.
+    pub web: WebOptions,
+    /// What one tenant may ask for.
+    pub quota: TenantQuotaOptions,
     /// The services elsewhere.
     pub peers: PeerOptions,
     /// The services' own options, by service: each [module](crate::Module) reads its own.
@@ -112,6 +118,32 @@ pub struct TokenOptions {
     pub roles: Vec<String>,
 }
 
+/// Which web pages may call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebOptions {
+    /// The origins whose pages may read answers; `*` is any.
+    pub cors_origins: Vec<String>,
+}
+
+/// What one tenant may ask for, in each process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantQuotaOptions {
+    /// Calls each second; 0 is as many as it likes.
+    pub requests_per_second: u32,
+    /// Calls at once after a rest; 0 is those of one second.
+    pub burst: u32,
+}
+
+impl TenantQuotaOptions {
+    /// As the stack wants it, if there is a quota.
+    pub(crate) fn for_stack(&self) -> Option<QuotaOptions> {
+        let requests_per_second = NonZeroU32::new(self.requests_per_second)?;
+        Some(QuotaOptions { requests_per_second, burst: NonZeroU32::new(self.burst).unwrap_or(requests_per_second) })
+    }
+}
+
 /// The services elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PeerOptions {
@@ -142,6 +174,10 @@ pub struct LimitOptions {
     pub keepalive: Span,
     /// How long it may take to answer.
     pub keepalive_timeout: Span,
+    /// How old a connection becomes; 0 is any age.
+    pub connection_age: Span,
+    /// How long its calls may still take then.
+    pub connection_age_grace: Span,
     /// The largest header list.
     pub header_bytes: u32,
 }

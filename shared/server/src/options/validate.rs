@@ -23,6 +23,7 @@ impl Options {
         self.auth_values(&mut problems);
         self.numbers(&mut problems);
         self.sections(&mut problems);
+        self.web_values(&mut problems);
         if problems.is_empty() { Ok(()) } else { Err(OptionsError { problems }) }
     }
 
@@ -61,6 +62,27 @@ impl Options {
         let known = services();
         for name in self.service.keys().filter(|name| !known.contains(name)) {
             problems.push(format!("service.{name}: there is no service \"{name}\": there are {}", known.join(", ")));
+        }
+    }
+
+    fn web_values(&self, problems: &mut Vec<String>) {
+        for origin in &self.web.cors_origins {
+            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            let whole = host.is_some_and(|host| {
+                !host.is_empty()
+                    && host.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'/' | b'?' | b'#' | b'*'))
+            });
+            if origin != "*" && !whole {
+                problems
+                    .push(format!("web.cors_origins: \"{origin}\" is not an origin such as https://desk.example.com"));
+            }
+        }
+        if self.quota.burst > 0 && self.quota.requests_per_second == 0 {
+            problems.push("quota.burst needs quota.requests_per_second".to_owned());
+        }
+        let age = self.limits.connection_age.0;
+        if age > Duration::ZERO && age < Duration::from_secs(1) {
+            problems.push("limits.connection_age must be 0s or at least 1s".to_owned());
         }
     }
 
@@ -181,6 +203,9 @@ mod tests {
         options.peers.addresses.insert("scoring".into(), "10.0.0.3:1".into());
         options.auth.tokens = vec![token("short", "agent"), token("0123456789abcdef", "wizard")];
         options.service.insert("billing".into(), crate::Section::new());
+        options.web.cors_origins = vec!["https://a.example/path".into(), "*".into()];
+        options.quota.burst = 5;
+        options.limits.connection_age = Span::millis(10);
         let error = options.validate().unwrap_err();
         let text = error.to_string();
         for part in [
@@ -192,6 +217,9 @@ mod tests {
             "tokens[0].token",
             "wizard",
             "service.billing",
+            "web.cors_origins",
+            "quota.burst",
+            "limits.connection_age",
         ] {
             assert!(text.contains(part), "{part} not in {text}");
         }

@@ -1,0 +1,44 @@
+//! The OpenAPI document as it is served, and a validator's word on it where there is one.
+
+use std::process::Command;
+
+use rapport_testkit::sandbox::Sandbox;
+
+use super::http;
+use crate::house::House;
+use crate::raw;
+
+#[test]
+fn the_document_is_served_to_anybody_and_is_valid() {
+    rapport_testkit::block_on(async {
+        let house = House::open(Sandbox::builder(rapport::modules)).await;
+        let answer = http::http1(house.address("stakeholders"), "GET", "/openapi.json", &[], b"").await;
+        assert_eq!((answer.code, answer.header("content-type")), (200, Some("application/json")));
+        let document = answer.json();
+        assert_eq!(document["openapi"], "3.1.0");
+        for method in raw::methods() {
+            let operation = &document["paths"][raw::path(&method)]["post"];
+            assert_eq!(operation.is_object(), !method.is_client_streaming(), "{}", method.full_name());
+        }
+        let again = http::http2(&mut house.channel("scoring"), "GET", "/openapi.json", &[], "").await;
+        assert_eq!(again.body, answer.body, "the same over HTTP/2");
+        house.close().await;
+        validated(&answer.body);
+    });
+}
+
+/// Asks openapi-spec-validator, where Python has it.
+fn validated(document: &[u8]) {
+    let there = Command::new("python3").args(["-c", "import openapi_spec_validator"]).output();
+    if !there.is_ok_and(|output| output.status.success()) {
+        println!("openapi-spec-validator is not installed: only the structure was checked");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("openapi.json");
+    std::fs::write(&file, document).expect("written");
+    let output =
+        Command::new("python3").args(["-m", "openapi_spec_validator"]).arg(&file).output().expect("python3 runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}

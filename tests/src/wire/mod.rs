@@ -1,0 +1,10 @@
+//! What the port speaks besides gRPC: JSON, gRPC-Web, CORS, the OpenAPI document, and what one tenant may ask for.
+
+mod document;
+mod envoy;
+mod errors;
+mod http;
+mod json;
+mod limits;
+mod streams;
+mod web;
