@@ -2,12 +2,13 @@
 
 import argparse
 import datetime
-import gzip
 import hashlib
 import io
 import json
 import pathlib
+import shutil
 import struct
+import subprocess
 import sys
 import tarfile
 import tomllib
@@ -43,6 +44,11 @@ def archive(entries, mtime):
     return written.getvalue()
 
 
+def compressed(layer):
+    """A third smaller than by gzip; containerd, CRI-O, Docker since 23 and podman read it. One thread: the same bytes."""
+    return subprocess.run(["zstd", "-19", "--single-thread", "--stdout"], input=layer, check=True, capture_output=True).stdout
+
+
 def image(binary, target, epoch):
     version = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
     parts = (json.dumps(sbom.spdx(target), indent=1) + "\n").encode()
@@ -63,7 +69,7 @@ def image(binary, target, epoch):
         return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": digest, "size": len(content)}
 
     document = lambda value: json.dumps(value, sort_keys=True).encode()
-    packed = blob("layer.v1.tar+gzip", gzip.compress(layer, 9, mtime=0))
+    packed = blob("layer.v1.tar+zstd", compressed(layer))
     created = datetime.datetime.fromtimestamp(epoch, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     config = {
         "created": created,
@@ -115,12 +121,14 @@ def main():
     binary = arguments.binary.read_bytes()
     if not is_static(binary):
         sys.exit(f"{arguments.binary} is not a static binary: nothing in an empty image would start it")
+    if not shutil.which("zstd"):
+        sys.exit("zstd is not on the PATH (sudo apt-get install zstd)")
     epoch = int(datetime.datetime.fromisoformat(sbom.created()).timestamp())
-    written, compressed, digest = image(binary, arguments.target, epoch)
+    written, size, digest = image(binary, arguments.target, epoch)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_bytes(written)
-    print(f"{arguments.output}: binary {len(binary) / 1e6:.1f} MB, image {compressed / 1e6:.1f} MB compressed, {digest}")
-    if compressed > LARGEST:
+    print(f"{arguments.output}: binary {len(binary) / 1e6:.1f} MB, image {size / 1e6:.1f} MB compressed, {digest}")
+    if size > LARGEST:
         sys.exit(f"the image is larger than {LARGEST / 1e6:.0f} MB compressed")
 
 
