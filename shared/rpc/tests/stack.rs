@@ -92,7 +92,7 @@ async fn a_call_goes_through_and_is_counted() {
     assert!(response.into_inner().allowed);
     let counts = stack.metrics().methods();
     assert_eq!(counts.len(), 1);
-    assert_eq!(counts[0].codes, [(Code::Ok, 1)]);
+    assert_eq!(ended(&counts[0]), [(Code::Ok, 1)]);
     assert_eq!(counts[0].in_flight, 0);
 }
 

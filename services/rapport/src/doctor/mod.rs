@@ -93,6 +93,8 @@ pub async fn examine(options: &Options, config: Option<&Path>, world: &World) ->
     for module in &modules {
         let store = options.store_options(module.name());
         let (mut told, inspector) = store::examine(&store, module.name()).await;
+        // The folder is everybody's: once is enough.
+        told.retain(|new| !findings.iter().any(|old| (old.check, &old.subject) == (new.check, &new.subject)));
         findings.append(&mut told);
         let Some(inspector) = inspector else {
             if store.is_postgres() {

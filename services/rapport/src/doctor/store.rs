@@ -47,6 +47,11 @@ fn unreachable(service: &str, error: &OpenError) -> Finding {
     let cure = match error {
         OpenError::Url => "set store.url to \"sqlite\" or a postgres:// URL",
         OpenError::Folder { .. } => "give the user that runs rapport the folder, or set data to another one",
+        // What PgBouncer says to whoever sets something at the start of a session.
+        error if error.to_string().contains("unsupported startup parameter") => {
+            "set ignore_startup_parameters = extra_float_digits and pool_mode = session in PgBouncer, or let store.url name \
+             PostgreSQL itself: rapport keeps pools of its own"
+        }
         _ => "see that the database runs, that store.url names it, and that its user may log in",
     };
     Finding::fail(REACHABLE, service, error, cure)
@@ -147,6 +152,8 @@ fn durable(service: &str, settings: &[Setting]) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use rapport_store::sea_orm::DbErr;
+
     use super::super::Verdict;
     use super::*;
 
@@ -157,6 +164,14 @@ mod tests {
             .collect();
         let finding = durable("scoring", &settings);
         (finding.verdict, finding.found)
+    }
+
+    #[test]
+    fn a_pooler_that_refuses_sessions_is_told_what_to_allow() {
+        let refused = DbErr::Custom("unsupported startup parameter: extra_float_digits".to_owned());
+        let finding = unreachable("scoring", &OpenError::Database(refused));
+        assert_eq!(finding.verdict, Verdict::Fail);
+        assert!(finding.cure.contains("ignore_startup_parameters"), "{finding:?}");
     }
 
     #[test]
