@@ -1,6 +1,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use figment::error::Kind;
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Figment, Metadata, Profile, Provider};
@@ -215,16 +216,28 @@ fn explain(error: Error) -> OptionsError {
         .into_iter()
         .map(|error| {
             let key = error.path.join(".");
+            let why = match &error.kind {
+                // What was found may be the secret itself, with a quote missing.
+                Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) if may_be_secret(&key) => {
+                    format!("this must be {expected}")
+                }
+                kind => kind.to_string(),
+            };
             let origin = error.metadata.as_ref().map(|metadata| metadata.name.to_string());
             match origin {
-                Some(origin) if !key.is_empty() => format!("\"{key}\" in {origin}: {}", error.kind),
-                Some(origin) => format!("{origin}: {}", error.kind),
-                None if !key.is_empty() => format!("\"{key}\": {}", error.kind),
-                None => error.kind.to_string(),
+                Some(origin) if !key.is_empty() => format!("\"{key}\" in {origin}: {why}"),
+                Some(origin) => format!("{origin}: {why}"),
+                None if !key.is_empty() => format!("\"{key}\": {why}"),
+                None => why,
             }
         })
         .collect();
     OptionsError { problems }
+}
+
+/// Whether what stands under a key is not to be repeated.
+fn may_be_secret(key: &str) -> bool {
+    ["auth", "peers", "store.url"].iter().any(|secret| key.starts_with(secret))
 }
 
 #[cfg(test)]
@@ -322,6 +335,13 @@ mod tests {
         assert!(error.contains("\"limits.calls\"") && error.contains("rapport.toml"), "{error}");
         let error = with_env(&[("RAPPORT__STOP__GRACE", "soon")]).unwrap_err().to_string();
         assert!(error.contains("stop.grace") && error.contains("RAPPORT__STOP__GRACE"), "{error}");
+        // Tokens with a quote missing are told of, and not printed.
+        for tokens in
+            ["{token=\"hunter2hunter2hunter2", "[\"hunter2hunter2hunter2\"]", "[{token=[\"hunter2hunter2hunter2\"]}]"]
+        {
+            let error = with_env(&[("RAPPORT__AUTH__TOKENS", tokens)]).unwrap_err().to_string();
+            assert!(error.contains("RAPPORT__AUTH__TOKENS") && !error.contains("hunter2"), "{error}");
+        }
         assert!(with_file("listen = ").unwrap_err().to_string().contains("rapport.toml"));
         let missing = Options::load(&Sources { file: Some("/nowhere/x.toml".into()), ..Sources::default() });
         assert!(missing.unwrap_err().to_string().contains("/nowhere/x.toml"));
