@@ -56,6 +56,10 @@ const EXAMPLES: &[(&str, &str)] = &[
             "identifiers": [{"scheme": "crm", "value": "matrix-1", "strength": "IDENTIFIER_STRENGTH_WEAK"}],
             "roles": [{"roleType": "customer", "scope": "north"}], "languageCode": "en", "countryCode": "US"}}"#,
     ),
+    (
+        "rapport.stakeholders.v1.PartyService.BatchCreateParties",
+        r#"{"requests": [{"party": {"kind": "PARTY_KIND_INDIVIDUAL", "displayName": "Noa Batch", "countryCode": "US"}}]}"#,
+    ),
     ("rapport.stakeholders.v1.PartyService.GetParty", r#"{"name": "$party"}"#),
     ("rapport.stakeholders.v1.PartyService.BatchGetParties", r#"{"names": ["$party", "$other"]}"#),
     (

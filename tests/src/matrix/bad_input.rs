@@ -25,7 +25,7 @@ const WHOLE: &[&str] =
 fn fault(method: &MethodDescriptor, surely_invalid: bool, answer: &Result<Bytes, Status>) -> Option<String> {
     let Err(status) = answer else {
         // A stream and a batch report an item's fault within their answer.
-        let per_item = ["StreamInteractions", "BatchRecordInteractions"].contains(&method.name());
+        let per_item = ["StreamInteractions", "BatchRecordInteractions", "BatchCreateParties"].contains(&method.name());
         return (surely_invalid && !per_item).then(|| "was accepted".to_owned());
     };
     if matches!(

@@ -21,6 +21,7 @@ rapport_testkit::each_world! {
         let stage = Stage::open(sandbox).await;
         a_party_comes_back_as_it_was_understood(&stage).await;
         everything_wrong_is_told_at_once(&stage).await;
+        several_are_recorded_at_once(&stage).await;
         several_are_read_at_once(&stage).await;
         an_update_changes_what_its_mask_names(&stage).await;
         a_mask_names_what_may_change(&stage).await;
@@ -190,6 +191,52 @@ async fn everything_wrong_is_told_at_once(stage: &Stage) {
     let died = Cessation { kind: CessationKind::Deceased.into(), ..Default::default() };
     let dead = create(Party { cessation: Some(died), ..organization("Dead Ltd") });
     refused(parties.create_party(dead).await, &[("party.cessation.kind", "MALFORMED")]);
+}
+
+async fn several_are_recorded_at_once(stage: &Stage) {
+    use create_party_result::Result::{Error, Receipt};
+    let mut parties = stage.parties(ACME);
+    let keyed = |name: &str, key: &str| Party {
+        identifiers: vec![identifier("batch", key, IdentifierStrength::Unique)],
+        ..person(name)
+    };
+    let id = fresh();
+    let requests = vec![
+        CreatePartyRequest { party: Some(keyed("Ida", "1")), request_id: id.clone() },
+        CreatePartyRequest {
+            party: Some(Party { country_code: "Brazil".into(), ..person("Bad") }),
+            ..Default::default()
+        },
+        create(keyed("Twin", "1")),
+        create(keyed("Olu", "2")),
+    ];
+    let answer =
+        parties.batch_create_parties(BatchCreatePartiesRequest { requests: requests.clone() }).await.expect("answered");
+    assert!(position(answer.metadata(), "stakeholders") > 0);
+    let results: Vec<_> =
+        answer.into_inner().results.into_iter().map(|result| result.result.expect("one or the other")).collect();
+    let (Receipt(ida), Error(bad), Error(twin), Receipt(_)) = (&results[0], &results[1], &results[2], &results[3])
+    else {
+        panic!("each for itself: {results:?}");
+    };
+    assert_eq!(
+        (bad.code, bad.violations[0].field.as_str()),
+        (Code::InvalidArgument as i32, "requests[1].party.country_code")
+    );
+    assert_eq!((twin.reason.as_str(), &twin.metadata["holder"]), ("IDENTIFIER_TAKEN", &ida.name));
+    assert_eq!(get(stage, &ida.name).await.expect("it is there").display_name, "Ida");
+    // A request id is one request, whether it comes alone or in a batch.
+    let alone = parties.create_party(requests[0].clone()).await.expect("replayed");
+    assert!(is_replayed(alone.metadata()) && alone.get_ref().name == ida.name);
+    let again = parties
+        .batch_create_parties(BatchCreatePartiesRequest { requests: requests[..1].to_vec() })
+        .await
+        .expect("answered");
+    let receipt = CreatePartyReceipt { name: ida.name.clone(), replayed: true };
+    assert_eq!(again.into_inner().results[0].result, Some(Receipt(receipt)));
+    refused(parties.batch_create_parties(BatchCreatePartiesRequest::default()).await, &[("requests", "REQUIRED")]);
+    let many = BatchCreatePartiesRequest { requests: vec![CreatePartyRequest::default(); 501] };
+    refused(parties.batch_create_parties(many).await, &[("requests", "TOO_MANY")]);
 }
 
 async fn several_are_read_at_once(stage: &Stage) {

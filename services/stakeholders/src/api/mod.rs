@@ -1,5 +1,6 @@
 //! The services of the contract: requests become domain values, answers become messages. No rules and no statements.
 
+mod batch;
 pub mod convert;
 mod identity;
 mod party;

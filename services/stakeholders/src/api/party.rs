@@ -8,7 +8,7 @@ use tonic::codegen::BoxStream;
 use tonic::{Request, Response, async_trait};
 use uuid::Uuid;
 
-use super::{Hands, SERVICE, convert, watch};
+use super::{Hands, SERVICE, batch, convert, watch};
 use crate::commands::{AssignRole, CreateParty, EndRole, UpdateParty};
 use crate::domain::names::{PartyName, RoleName};
 use crate::domain::role::RoleType;
@@ -60,6 +60,13 @@ impl PartyService for PartyApi {
             Ok(written(SERVICE, done, |party| convert::party_out(&party)))
         })
         .await
+    }
+
+    async fn batch_create_parties(
+        &self,
+        request: Request<proto::BatchCreatePartiesRequest>,
+    ) -> Reply<proto::BatchCreatePartiesResponse> {
+        handle(request, |call, request| async move { batch::create(&self.hands, &call, &request).await }).await
     }
 
     async fn get_party(&self, request: Request<proto::GetPartyRequest>) -> Reply<proto::Party> {
