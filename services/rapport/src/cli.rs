@@ -5,12 +5,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::backup::Backup;
 use crate::call::Call;
 use crate::call::refusal::EXIT_CODES;
 use crate::clv::Clv;
 use crate::completion::Completion;
 use crate::connection::Connection;
 use crate::describe::Describe;
+use crate::export::Export;
+use crate::import::Import;
 
 /// Rapport: every stakeholder and every relationship, served over gRPC.
 #[derive(Debug, Parser)]
@@ -35,6 +38,12 @@ pub(crate) enum Command {
     /// Says what the contract says of a service, a method, a message or an enum; needs no server.
     #[command(after_help = examples::DESCRIBE)]
     Describe(Describe),
+    /// Imports parties, relationships or interactions from a file; the same file twice changes nothing.
+    #[command(after_help = examples::IMPORT)]
+    Import(Import),
+    /// Exports parties, relationships or interactions as a file that import takes.
+    #[command(after_help = examples::EXPORT)]
+    Export(Export),
     /// Looks at the configuration.
     #[command(subcommand, after_help = examples::CONFIG)]
     Config(Config),
@@ -42,10 +51,14 @@ pub(crate) enum Command {
     #[command(after_help = examples::MIGRATE)]
     Migrate(Serve),
     /// Looks for what is wrong: store, keys, peers, clocks, lag, limits. Changes nothing; 1 if something fails.
+    #[command(after_help = examples::DOCTOR)]
     Doctor(Doctor),
     /// Looks after events that a consumer could not apply.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::EVENTS)]
     Events(Events),
+    /// Copies the embedded databases while they are served; PostgreSQL has tools of its own.
+    #[command(after_help = examples::BACKUP)]
+    Backup(Backup),
     /// Customer lifetime value from a file of purchases; needs no server.
     #[command(subcommand, after_help = examples::CLV)]
     Clv(Clv),
@@ -81,10 +94,43 @@ Examples:
   rapport describe DeskService
   rapport describe GetAgentContext
   rapport describe PartyKind";
+    pub(super) const IMPORT: &str = "\
+Examples:
+  rapport import parties contacts.csv --dry-run
+  rapport import parties contacts.csv --map Customer=identifier.crm --map Remarks=skip
+  rapport import relationships ties.jsonl --rejects wrong.jsonl
+  rapport import interactions calls.csv --address rapport:50051
+
+Columns of parties: kind, display_name, given_name, family_name, identifier.SCHEME, phone, email, web, role
+(several with ; between), attributes.KEY, language_code, country_code, time_zone, and lists as JSON: names,
+contact_media, identifiers, roles.
+Columns of relationships: type, from, to (each SCHEME:VALUE such as crm:7), weight, scope, valid_from_time,
+valid_to_time.
+Columns of interactions: kind, medium, direction, occurred_time, party (SCHEME:VALUE), role, function, topics,
+subject_line, body, effort, order or return with currency, source, record_id, and participants as JSON.
+
+Exit codes: 0 all rows are in; 3 some were rejected and are in the rejects file; 2 the file or the command line is
+not valid; 5 no permission; 7 the server is away: the same command goes on from there.";
+    pub(super) const EXPORT: &str = "\
+Examples:
+  rapport export parties --out parties.csv
+  rapport export interactions --format jsonl > interactions.jsonl
+  rapport export relationships --address rapport:50051 --out ties.jsonl";
     pub(super) const CONFIG: &str = "\
 Examples:
   rapport config show --config rapport.toml
   rapport config check --config rapport.toml";
+    pub(super) const DOCTOR: &str = "\
+Examples:
+  rapport doctor --config rapport.toml
+  rapport doctor --data ./data --json";
+    pub(super) const EVENTS: &str = "\
+Examples:
+  rapport events parked --service scoring
+  rapport events retry --service scoring --address rapport:50051";
+    pub(super) const BACKUP: &str = "\
+Examples:
+  rapport backup --data ./data --to ./backup/2026-01-31 --keys ./keys";
     pub(super) const MIGRATE: &str = "\
 Examples:
   rapport migrate --config rapport.toml";

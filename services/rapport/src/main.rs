@@ -1,6 +1,7 @@
 //! `rapport`: the command line over the library and `rapport-server`.
 #![forbid(unsafe_code)]
 
+mod backup;
 mod call;
 mod cli;
 mod clv;
@@ -11,7 +12,9 @@ mod demonstrate;
 mod describe;
 mod diagnose;
 mod events;
+mod export;
 mod failure;
+mod import;
 mod naming;
 mod serve;
 mod signals;
@@ -43,6 +46,9 @@ fn main() -> ExitCode {
             Command::Migrate(arguments) => serve::migrate(&arguments).await,
             Command::Clv(command) => clv::run(&command),
             Command::Call(arguments) => call::call(&arguments).await,
+            Command::Backup(arguments) => backup::backup(&arguments).await,
+            Command::Import(arguments) => import::import(&arguments).await,
+            Command::Export(arguments) => export::export(&arguments).await,
             Command::Describe(arguments) => describe::describe(&arguments),
             Command::Completion(arguments) => completion::completion(&arguments),
             Command::Telephony(arguments) => telephony::telephony(&arguments).await,

@@ -200,6 +200,11 @@ fn the_contract_is_told_without_a_server() {
         said("rapport.stakeholders.v1.PartyKind").contains("    // A natural person.\n    PARTY_KIND_INDIVIDUAL = 1\n")
     );
     assert_refused(&rapport(&["describe", "PartyKnd"], ""), 2, &["PartyKind"]);
+    assert_refused(
+        &rapport(&["describe", "ItemError"], ""),
+        2,
+        &["say which", "rapport.interactions.v1.ItemError", "rapport.stakeholders.v1.ItemError"],
+    );
     assert_refused(&rapport(&["describe", "GetAgentContex"], ""), 2, &["DeskService/GetAgentContext"]);
 }
 

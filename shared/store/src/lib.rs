@@ -28,6 +28,7 @@
 //! shows durable rows only, and one flush serves every batch of a cycle. (A batch that is all there is runs the pass by
 //! the statement that writes its events, and flushes itself: no more round trips for a lone caller than without a feed.)
 
+mod backup;
 mod blind;
 mod command;
 mod committer;
@@ -58,6 +59,7 @@ mod store;
 mod sweep;
 mod tx;
 
+pub use backup::{BackupError, copy_database};
 pub use command::{Command, Committed, Item, LockKey, Scope, Work};
 pub use cursor::{ConsumerCursor, ParkedEvent, ParkedFilter, ParkedKey};
 pub use error::{StoreError, read_error};

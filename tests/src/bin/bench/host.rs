@@ -22,6 +22,8 @@ pub(crate) enum Side {
     Suite,
     /// The same contract, stack and tables with one transaction per request.
     Naive,
+    /// The service of parties, alone.
+    Parties,
     /// The ledger, alone.
     Ledger,
     /// The ledger by the transaction of the textbook.
@@ -39,6 +41,7 @@ pub(crate) async fn serve(side: Side, data: PathBuf, url: String) {
     let modules: Vec<Box<dyn Module>> = match side {
         Side::Ours => rapport::modules().into_iter().filter(|module| module.name() == "interactions").collect(),
         Side::Suite => rapport::modules(),
+        Side::Parties => rapport::modules().into_iter().filter(|module| module.name() == "stakeholders").collect(),
         Side::Naive => vec![Box::new(Naive::new(&data, &url).await)],
         Side::Ledger => rapport::modules().into_iter().filter(|module| module.name() == "loyalty").collect(),
         Side::NaiveLedger => vec![Box::new(NaiveLedger::new(&data, &url).await)],

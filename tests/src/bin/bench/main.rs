@@ -1,7 +1,7 @@
 //! The benchmark: figures as ratios beside baselines of the same run. It is no test and passes nothing.
 //!
-//! `cargo run --release -p rapport-tests --bin bench -- [write|stream|fresh|fit|ledger|start|all] [--store sqlite|postgres|both]
-//! [--in-flight 1,16,64,256] [--seconds 3] [--rounds 3] [--postgres URL]`
+//! `cargo run --release -p rapport-tests --bin bench -- [write|stream|fresh|fit|ledger|start|import|all] [--store sqlite|postgres|both]
+//! [--in-flight 1,16,64,256] [--seconds 3] [--rounds 3] [--rows 20000] [--postgres URL]`
 //!
 //! Each side runs in a process of its own (this program again), so that its CPU can be told from the load's. Pairs run
 //! in alternated rounds and medians are printed.
@@ -10,6 +10,7 @@
 mod fit;
 mod fresh;
 mod host;
+mod import;
 mod ledger;
 mod load;
 mod naive;
@@ -40,6 +41,9 @@ struct Arguments {
     /// Rounds, ours and baseline by turns.
     #[arg(long, default_value_t = 3, global = true)]
     rounds: usize,
+    /// Rows of an imported file.
+    #[arg(long, default_value_t = 20_000, global = true)]
+    rows: usize,
     /// A PostgreSQL server on which databases may be made; a cluster of the benchmark's own unless given.
     #[arg(long, env = "RAPPORT_TEST_POSTGRES_URL", global = true)]
     postgres: Option<String>,
@@ -57,6 +61,8 @@ enum What {
     Fit,
     /// Postings against the transaction of the textbook.
     Ledger,
+    /// `rapport import` against raw 1000-row INSERT.
+    Import,
     /// Time to the first RPC, size of the binary, idle memory.
     Start,
     /// Everything.
@@ -125,6 +131,9 @@ fn main() {
             }
             if matches!(what, What::Ledger | What::All) {
                 ledger::measure(&plan, admin.as_deref()).await;
+            }
+            if matches!(what, What::Import | What::All) {
+                import::measure(&plan, arguments.rows, admin.as_deref()).await;
             }
             if matches!(what, What::Fresh | What::All) {
                 fresh::measure(&plan, admin.as_deref()).await;

@@ -1,0 +1,122 @@
+//! Interactions: recorded in batches. Participants named by an identifier are resolved by the service itself.
+
+use rapport_proto::interactions::v1::interaction_service_client::InteractionServiceClient;
+use rapport_proto::interactions::v1::record_result::Result as Recorded;
+use rapport_proto::interactions::v1::{BatchRecordInteractionsRequest, Interaction, ItemError, RecordItem};
+use rapport_rpc::Transport;
+use rapport_types::error::Error;
+
+use super::key::Keys;
+use super::parties::field_of;
+use super::request::{patient, tried};
+use super::rows::Reject;
+use super::{Outcome, Record};
+
+/// Imports interactions.
+pub(crate) struct Contacts {
+    pub(crate) transport: Transport,
+    pub(crate) keys: Keys,
+}
+
+impl Contacts {
+    /// Brings a batch in.
+    ///
+    /// # Errors
+    /// The server refuses whatever it is sent, or is away for too long.
+    pub(crate) async fn settle(&self, records: &[Record<Interaction>]) -> Result<Vec<Outcome>, Error> {
+        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(records.len());
+        let mut items: Vec<(usize, RecordItem)> = Vec::with_capacity(records.len());
+        for (at, record) in records.iter().enumerate() {
+            match self.resolved(record).await? {
+                Ok(interaction) => {
+                    outcomes.push(None);
+                    items.push((
+                        at,
+                        RecordItem { interaction: Some(interaction), request_id: record.request_id.to_string() },
+                    ));
+                }
+                Err(outcome) => outcomes.push(Some(outcome)),
+            }
+        }
+        let mut tries = 0;
+        while !items.is_empty() {
+            tries += 1;
+            let request =
+                BatchRecordInteractionsRequest { items: items.iter().map(|(_, item)| item.clone()).collect() };
+            let answer = tried(async || {
+                InteractionServiceClient::new(self.transport.clone())
+                    .batch_record_interactions(patient(request.clone()))
+                    .await
+            });
+            let results = answer.await?.into_inner().results;
+            let mut again = Vec::new();
+            for ((at, item), result) in items.into_iter().zip(results) {
+                let outcome = match result.result {
+                    Some(Recorded::Receipt(receipt)) if receipt.replayed => Outcome::Unchanged,
+                    Some(Recorded::Receipt(_)) => Outcome::Created,
+                    Some(Recorded::Error(error)) if matches!(error.code, 8 | 10 | 14) && tries < 100 => {
+                        again.push((at, item));
+                        continue;
+                    }
+                    Some(Recorded::Error(error)) => Outcome::Rejected(rejected(&error)),
+                    None => Outcome::Rejected(Reject::malformed("", "the server answered nothing")),
+                };
+                if let Some(slot) = outcomes.get_mut(at) {
+                    *slot = Some(outcome);
+                }
+            }
+            if !again.is_empty() {
+                tokio::time::sleep(std::time::Duration::from_millis(20 * tries)).await;
+            }
+            items = again;
+        }
+        Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Unchanged)).collect())
+    }
+
+    /// What would come of a row, as far as its parties are concerned: whether it was recorded before only the request id
+    /// tells, which no read takes.
+    ///
+    /// # Errors
+    /// The server refuses the lookup.
+    pub(crate) async fn preview(&self, record: &Record<Interaction>) -> Result<Outcome, Error> {
+        Ok(match self.resolved(record).await? {
+            Ok(_) => Outcome::Created,
+            Err(outcome) => outcome,
+        })
+    }
+
+    /// The interaction with names of parties where the file has keys.
+    async fn resolved(&self, record: &Record<Interaction>) -> Result<Result<Interaction, Outcome>, Error> {
+        let mut interaction = record.message.clone();
+        for (at, participant) in interaction.participants.iter_mut().enumerate() {
+            if participant.party.is_empty() {
+                continue;
+            }
+            let place = format!("participants[{at}].party");
+            match self.keys.name(&participant.party).await? {
+                Ok(Some(name)) => participant.party = name,
+                Ok(None) => {
+                    let message =
+                        format!("no party holds {}; import the parties first, or name another", participant.party);
+                    return Ok(Err(Outcome::Unresolved(Reject { place, reason: "UNKNOWN_PARTY".to_owned(), message })));
+                }
+                Err(reject) => return Ok(Err(Outcome::Rejected(Reject { place, ..reject }))),
+            }
+        }
+        Ok(Ok(interaction))
+    }
+}
+
+fn rejected(error: &ItemError) -> Reject {
+    let first = error.violations.first();
+    let all: Vec<String> = error
+        .violations
+        .iter()
+        .map(|violation| format!("{}: {}", field_of(&violation.field), violation.description))
+        .collect();
+    Reject {
+        place: first.map(|violation| field_of(&violation.field)).unwrap_or_default(),
+        reason: first.map_or_else(|| error.reason.clone(), |violation| violation.reason.clone()),
+        message: if all.is_empty() { error.message.clone() } else { all.join("; ") },
+    }
+}

@@ -1,0 +1,103 @@
+//! Relationships: edges name parties by their keys; those whose parties are not there yet come again at the end.
+
+use futures::stream::{self, StreamExt};
+use rapport_proto::stakeholders::v1::relationship_service_client::RelationshipServiceClient;
+use rapport_proto::stakeholders::v1::{CreateRelationshipRequest, ListRelationshipsRequest, Relationship};
+use rapport_rpc::{Transport, header};
+use rapport_types::error::{Error, Kind};
+use rapport_types::reason;
+
+use super::key::Keys;
+use super::parties::refused;
+use super::request::{passing, tried};
+use super::rows::Reject;
+use super::{Outcome, Record};
+
+/// Calls in flight for one batch.
+const IN_FLIGHT: usize = 64;
+
+/// Imports relationships.
+pub(crate) struct Ties {
+    pub(crate) transport: Transport,
+    pub(crate) keys: Keys,
+}
+
+impl Ties {
+    /// Brings a batch in.
+    ///
+    /// # Errors
+    /// The server refuses whatever it is sent, or is away for too long.
+    pub(crate) async fn settle(&self, records: &[Record<Relationship>]) -> Result<Vec<Outcome>, Error> {
+        let all = stream::iter(records).map(|record| self.one(record, false));
+        all.buffered(IN_FLIGHT).collect::<Vec<_>>().await.into_iter().collect()
+    }
+
+    /// What would come of a row.
+    ///
+    /// # Errors
+    /// The server refuses the lookup.
+    pub(crate) async fn preview(&self, record: &Record<Relationship>) -> Result<Outcome, Error> {
+        self.one(record, true).await
+    }
+
+    async fn one(&self, record: &Record<Relationship>, preview: bool) -> Result<Outcome, Error> {
+        let mut tie = record.message.clone();
+        for (field, end) in [("from_party", &mut tie.from_party), ("to_party", &mut tie.to_party)] {
+            match self.keys.name(end).await? {
+                Ok(Some(name)) => *end = name,
+                Ok(None) => return Ok(Outcome::Unresolved(unknown(field, end))),
+                Err(reject) => return Ok(Outcome::Rejected(Reject { place: field.to_owned(), ..reject })),
+            }
+        }
+        if preview {
+            return self.there(&tie).await;
+        }
+        let request = CreateRelationshipRequest { relationship: Some(tie), request_id: record.request_id.to_string() };
+        let made = tried(async || {
+            RelationshipServiceClient::new(self.transport.clone()).create_relationship(request.clone()).await
+        });
+        match made.await {
+            Ok(answer) if answer.metadata().contains_key(header::REPLAYED) => Ok(Outcome::Unchanged),
+            Ok(_) => Ok(Outcome::Created),
+            Err(error) if error.reason == reason::RELATIONSHIP_ALREADY_EXISTS => Ok(Outcome::Unchanged),
+            Err(error) if matches!(error.kind, Kind::Unauthenticated | Kind::Denied) || passing(error.kind) => {
+                Err(error)
+            }
+            Err(error) => Ok(Outcome::Rejected(refused(&error))),
+        }
+    }
+
+    /// Whether the tie is among the first 500 of its type that the one end has.
+    async fn there(&self, tie: &Relationship) -> Result<Outcome, Error> {
+        let request = ListRelationshipsRequest {
+            party: tie.from_party.clone(),
+            relationship_types: vec![tie.relationship_type.clone()],
+            include_ended: true,
+            page_size: 500,
+            ..Default::default()
+        };
+        let listed = tried(async || {
+            RelationshipServiceClient::new(self.transport.clone()).list_relationships(request.clone()).await
+        });
+        let listed = match listed.await {
+            Ok(listed) => listed.into_inner().relationships,
+            // A type that is none: the import will say so.
+            Err(error) if matches!(error.kind, Kind::Invalid) => return Ok(Outcome::Rejected(refused(&error))),
+            Err(error) => return Err(error),
+        };
+        let ends = |known: &Relationship| {
+            (known.from_party == tie.from_party && known.to_party == tie.to_party)
+                || (known.from_party == tie.to_party && known.to_party == tie.from_party)
+        };
+        Ok(if listed.iter().any(ends) { Outcome::Unchanged } else { Outcome::Created })
+    }
+}
+
+/// Nobody holds the key, so far.
+fn unknown(field: &str, key: &str) -> Reject {
+    Reject {
+        place: field.to_owned(),
+        reason: "UNKNOWN_PARTY".to_owned(),
+        message: format!("no party holds {key}; import the parties first, or name another"),
+    }
+}

@@ -1,0 +1,289 @@
+//! `rapport import` and `rapport export` as a user runs them, against servers that run.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use rapport_proto::stakeholders::v1::ListPartiesRequest;
+use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
+use rapport_testkit::block_on;
+use rapport_testkit::sandbox::Sandbox;
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rapport"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("RAPPORT") {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A server and a folder for files.
+struct Office {
+    sandbox: Sandbox,
+    folder: tempfile::TempDir,
+}
+
+impl Office {
+    async fn open() -> Self {
+        Self { sandbox: Sandbox::builder(rapport::modules).start().await, folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn run(&self, arguments: &[&str], file: &Path) -> Output {
+        let address = self.sandbox.address("stakeholders").to_string();
+        let file = file.display().to_string();
+        let at = arguments.iter().position(|word| *word == "FILE").unwrap();
+        let mut all: Vec<&str> = arguments.to_vec();
+        all[at] = &file;
+        all.extend(["--address", &address]);
+        tokio::task::block_in_place(|| command(&all).output().unwrap())
+    }
+
+    /// The last line of an import, and its exit code.
+    fn import(&self, kind: &str, file: &Path) -> (String, i32) {
+        let output = self.run(&["import", kind, "FILE"], file);
+        let said = text(&output.stdout);
+        let sum = said.lines().last().unwrap_or_else(|| panic!("{}", text(&output.stderr))).to_owned();
+        (sum, output.status.code().unwrap())
+    }
+
+    /// Everything of a kind, in an order of its own.
+    fn export(&self, kind: &str, format: &str) -> Vec<String> {
+        let path = self.folder.path().join(format!("{kind}.{format}"));
+        let output = self.run(&["export", kind, "--out", "FILE"], &path);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(output.stdout.is_empty());
+        let mut lines: Vec<String> = std::fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+
+    async fn parties(&self) -> usize {
+        let mut client = PartyServiceClient::new(self.sandbox.channel("stakeholders"));
+        let (mut count, mut page_token) = (0, String::new());
+        loop {
+            let request = ListPartiesRequest { page_size: 500, page_token, ..Default::default() };
+            let page = client.list_parties(request).await.unwrap().into_inner();
+            count += page.parties.len();
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return count;
+            }
+        }
+    }
+}
+
+const PARTIES: &str = "\
+kind,Customer,display_name,email,phone,role,country_code,attributes.tier,cessation,lifecycle
+individual,7,\"Souza, Ana\",ana@example.org,+5511987654321,customer,BR,gold,,curated
+organization,8,Acme,,,customer;supplier,DE,,,
+individual,9,\"Ben \"\"Benny\"\" Ode\",,,customer,US,,\"{\"\"kind\"\": \"\"CESSATION_KIND_DECEASED\"\"}\",
+robot,10,R2,,,,,,,
+individual,11,Lea,lea@example.org,,,Sweden,,,
+individual,12,Noa,,,king,US,,,
+";
+
+fn sum(created: u32, updated: u32, unchanged: u32, rejected: u32) -> String {
+    format!("created {created}, updated {updated}, unchanged {unchanged}, rejected {rejected}")
+}
+
+#[test]
+fn parties_come_in_once_and_change_with_their_file() {
+    block_on(async {
+        let office = Office::open().await;
+        let file = office.file("parties.csv", PARTIES);
+        let map = ["import", "parties", "FILE", "--map", "customer=identifier.crm"];
+
+        // A preview changes nothing.
+        let preview = office.run(&[&map[..], &["--dry-run"]].concat(), &file);
+        let said = text(&preview.stdout);
+        assert!(
+            said.contains("line 2: created\n") && said.contains("line 5: rejected: column kind: \"robot\" found"),
+            "{said}"
+        );
+        assert!(said.ends_with("would be created 5, updated 0, unchanged 0, rejected 1\n"), "{said}");
+        assert_eq!((preview.status.code(), office.parties().await), (Some(3), 0));
+
+        let first = office.run(&map, &file);
+        assert_eq!(text(&first.stdout), format!("{}\n", sum(3, 0, 0, 3)), "{}", text(&first.stderr));
+        assert_eq!(first.status.code(), Some(3));
+        assert!(text(&first.stderr).contains("parties.csv.rejects.csv says why"), "{}", text(&first.stderr));
+        let rejects = std::fs::read_to_string(office.folder.path().join("parties.csv.rejects.csv")).unwrap();
+        for part in [
+            ",lifecycle,rejected_line,rejected_place,rejected_reason,rejected_message\n",
+            "robot,10,R2,,,,,,,,5,column kind,MALFORMED,",
+            "individual,11,Lea,lea@example.org,,,Sweden,,,,6,country_code,",
+            "individual,12,Noa,,,king,US,,,,7,roles[0].role_type,",
+        ] {
+            assert!(rejects.contains(part), "{part} is missing in\n{rejects}");
+        }
+        assert_eq!(office.parties().await, 3);
+
+        // The rejects, repaired, are a file to import.
+        let repaired = rejects.replace("robot", "group").replace("Sweden", "SE").replace("king", "customer");
+        let repaired = office.file("repaired.csv", &repaired);
+        let again = office.run(&map, &repaired);
+        assert_eq!((text(&again.stdout), again.status.code()), (format!("{}\n", sum(3, 0, 0, 0)), Some(0)));
+
+        // Twice changes nothing, however often.
+        let before = office.export("parties", "jsonl");
+        let good = office.file(
+            "good.csv",
+            &PARTIES.lines().take(4).collect::<Vec<_>>().join("\n").replace("Customer", "identifier.crm"),
+        );
+        for _ in 0..2 {
+            assert_eq!(office.import("parties", &good), (sum(0, 0, 3, 0), 0));
+        }
+        assert_eq!(office.export("parties", "jsonl"), before);
+
+        // Another value, another identifier, another role: and back again, though that file was imported before.
+        let changed = std::fs::read_to_string(&good).unwrap();
+        let changed = office.file(
+            "changed.csv",
+            &changed.replace("ana@example.org", "ana@example.com").replace("customer;supplier", "customer;dealer"),
+        );
+        let preview = text(&office.run(&["import", "parties", "FILE", "--dry-run"], &changed).stdout);
+        assert!(
+            preview.contains("line 2: updated: contactMedia\nline 3: updated: role dealer\nline 4: unchanged\n"),
+            "{preview}"
+        );
+        assert_eq!(office.import("parties", &changed), (sum(0, 2, 1, 0), 0));
+        assert_eq!(office.import("parties", &changed), (sum(0, 0, 3, 0), 0));
+        assert!(office.export("parties", "jsonl").iter().any(|line| line.contains("ana@example.com")));
+        assert_eq!(office.import("parties", &good), (sum(0, 1, 2, 0), 0));
+        assert!(office.export("parties", "jsonl").iter().any(|line| line.contains("ana@example.org")));
+
+        // What is wrong with the whole file.
+        for (content, part) in
+            [("kind,colour\n", "wrong.csv:1: column \"colour\": there is no field"), ("", ":1: the file is empty")]
+        {
+            let output = office.run(&["import", "parties", "FILE"], &office.file("wrong.csv", content));
+            assert_eq!(output.status.code(), Some(2));
+            assert!(text(&output.stderr).contains(part), "{}", text(&output.stderr));
+        }
+        office.sandbox.stop().await;
+    });
+}
+
+const TIES: &str = r#"{"relationshipType": "employs", "fromParty": "crm:8", "toParty": "crm:7", "weight": 0.75, "scope": "buyer", "validFromTime": "2020-01-01T00:00:00Z"}
+{"relationshipType": "employs", "fromParty": "crm:8", "toParty": "crm:9", "validFromTime": "2020-01-01T00:00:00Z", "validToTime": "2021-01-01T00:00:00Z"}
+{"relationshipType": "employs", "fromParty": "crm:8", "toParty": "crm:99"}
+{"relationshipType": "employs", "fromParty": "Acme", "toParty": "crm:9"}
+{"relationshipType": "employs", "fromParty": "crm:8",
+"#;
+
+const CONTACTS: &str = "\
+kind,medium,direction,occurred_time,party,order,currency,topics,body,source,record_id,Note
+order,web,inbound,2026-01-03,crm:7,12.50,EUR,price,,shop,1,x
+order,web,inbound,2026-01-03,crm:7,12.50,EUR,price,,shop,1,x
+complaint,phone,inbound,2026-01-04 10:00:00Z,tel:+5511987654321,,,delivery;price,\"late, again\",,,x
+call,pigeon,inbound,2026-01-04,crm:7,,,,,,,x
+call,phone,inbound,2126-01-04,crm:7,,,,,,,x
+";
+
+#[test]
+fn what_is_exported_makes_another_server_the_same() {
+    block_on(async {
+        let office = Office::open().await;
+        let ties = office.file("ties.jsonl", TIES);
+        // Edges before their parties name nobody yet.
+        assert_eq!(office.import("relationships", &ties), (sum(0, 0, 0, 5), 3));
+        let parties = office.file(
+            "parties.csv",
+            &PARTIES.lines().take(4).collect::<Vec<_>>().join("\n").replace("Customer", "identifier.crm"),
+        );
+        assert_eq!(office.import("parties", &parties), (sum(3, 0, 0, 0), 0));
+        assert_eq!(office.import("relationships", &ties), (sum(2, 0, 0, 3), 3));
+        assert_eq!(office.import("relationships", &ties), (sum(0, 0, 2, 3), 3));
+        let rejects = std::fs::read_to_string(office.folder.path().join("ties.jsonl.rejects.jsonl")).unwrap();
+        for part in [
+            "\"line\":3",
+            "no party holds crm:99",
+            "UNKNOWN_PARTY",
+            "\\\"Acme\\\" is no party",
+            "\"line\":5",
+            "\"place\":\"column ",
+        ] {
+            assert!(rejects.contains(part), "{part} is missing in\n{rejects}");
+        }
+
+        let contacts = office.file("contacts.csv", CONTACTS);
+        let import = ["import", "interactions", "FILE", "--map", "Note=skip"];
+        for expected in [sum(3, 0, 0, 2), sum(0, 0, 3, 2)] {
+            let output = office.run(&import, &contacts);
+            assert_eq!(text(&output.stdout), format!("{expected}\n"), "{}", text(&output.stderr));
+        }
+        let rejects = std::fs::read_to_string(office.folder.path().join("contacts.csv.rejects.csv")).unwrap();
+        assert!(
+            rejects.contains(",5,column medium,MALFORMED,") && rejects.contains(",6,occurred_time,IN_FUTURE,"),
+            "{rejects}"
+        );
+
+        for format in ["jsonl", "csv"] {
+            let other = Office::open().await;
+            for (kind, rows) in [("parties", 3), ("relationships", 2), ("interactions", 3)] {
+                let exported = office.export(kind, format);
+                assert_eq!(exported.len(), rows + usize::from(format == "csv"), "{exported:#?}");
+                let file = office.folder.path().join(format!("{kind}.{format}"));
+                assert_eq!(other.import(kind, &file), (sum(rows as u32, 0, 0, 0), 0), "{kind} {format}: {exported:#?}");
+                assert_eq!(other.export(kind, format), exported);
+                // It is what this server has; whether an interaction is another one only its row can tell.
+                if kind == "interactions" {
+                    continue;
+                }
+                assert_eq!(
+                    office.import(kind, &file).0.split(", un").next(),
+                    Some("created 0, updated 0"),
+                    "{kind} {format}"
+                );
+            }
+            other.sandbox.stop().await;
+        }
+        office.sandbox.stop().await;
+    });
+}
+
+#[test]
+fn a_killed_import_goes_on_and_doubles_nothing() {
+    const ROWS: usize = 1_500;
+    block_on(async {
+        let office = Office::open().await;
+        let mut content = String::from("kind,display_name,identifier.crm,phone\n");
+        for row in 0..ROWS {
+            content.push_str(&format!("individual,Somebody {row},k-{row},+1202555{row:04}\n"));
+        }
+        let file = office.file("many.csv", &content).display().to_string();
+        let address = office.sandbox.address("stakeholders").to_string();
+        let mut child = command(&["import", "parties", &file, "--address", &address])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut there = 0;
+        while there == 0 {
+            there = office.parties().await;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let there = office.parties().await;
+        assert!(there < ROWS, "it was killed on the way");
+        let (said, code) = office.import("parties", Path::new(&file));
+        assert_eq!(code, 0, "{said}");
+        assert_eq!(office.parties().await, ROWS);
+        assert!(said.ends_with("updated 0, unchanged 0, rejected 0") == (there == 0), "{there} were there: {said}");
+        assert_eq!(office.import("parties", Path::new(&file)), (sum(0, 0, ROWS as u32, 0), 0));
+        office.sandbox.stop().await;
+    });
+}
