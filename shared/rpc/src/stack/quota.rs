@@ -1,4 +1,5 @@
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, RateLimiter};
@@ -10,6 +11,9 @@ use tonic::body::Body;
 
 use super::{Flow, Layer, Next, refuse};
 use crate::method::Requirement;
+
+/// The next call may have become due while this one was refused: it is told to wait all the same.
+const SOON: Duration = Duration::from_millis(1);
 
 /// What a tenant may ask for in this process.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +50,7 @@ impl Layer for Quota {
             && !principal.service
             && let Err(not_until) = limiter.check_key(&principal.tenant)
         {
-            let wait = not_until.wait_time_from(self.clock.now());
+            let wait = not_until.wait_time_from(self.clock.now()).max(SOON);
             let text = "the tenant has used up its calls for the moment";
             return refuse(Error::exhausted(reason::TENANT_QUOTA, text, wait));
         }
