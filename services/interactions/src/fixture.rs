@@ -43,6 +43,7 @@ async fn context_in(place: &StorePlace, peers: BTreeMap<String, Transport>, worl
         cursors: Cursors::new(store.clone()),
         feed: Feed::new(store.clone()),
         stopping: CancellationToken::new(),
+        traced: false,
         store,
     }
 }

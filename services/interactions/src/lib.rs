@@ -18,8 +18,9 @@
 //!
 //! At the desk a call begins, is looked up, is handed on and ends. Its legs are one conversation with one id, that of the
 //! interaction they become and the lock under which anything is told of them (`commands::talks`, `commands::settle`). Who calls is found in the own index of identifiers, else asked for;
-//! an agent's context is put together from what other services say within its budget, and where one says nothing from the
-//! last that was known of it, which consumers of their feeds keep (`queries::ask`, `queries::heard`, `events::desk_*`).
+//! an agent's context is read from the desk's projection, rows that consumers of the other services' feeds keep; only what was
+//! never kept, or is known to be behind, is asked for within the budget (`queries::held`, `queries::heard`, `events::desk_*`,
+//! `workers::refresh_sections`). It can be made anew from the feeds (`rebuild`).
 //!
 //! A commitment is late as a function of the moment; a sweep tells so once, in the transaction that books that it did
 //! (`domain::commitment`, `commands::book_due`, `workers::due_commitments`).
@@ -35,7 +36,7 @@
 //! | `store`, `migration` | tables and statements |
 //! | `options` | what it can be told, `[service.interactions]` of the configuration |
 //! | `events` | what is published, and what is learned of identifiers and for the desk |
-//! | `workers` | keeps what was said beside the calls; tells of commitments that fall due |
+//! | `workers` | keeps what was said beside the calls, and asks for what is behind; tells of commitments that fall due |
 #![forbid(unsafe_code)]
 
 mod api;
@@ -48,6 +49,7 @@ mod fixture;
 mod migration;
 mod options;
 mod queries;
+mod rebuild;
 mod store;
 mod workers;
 
@@ -62,6 +64,7 @@ use rapport_server::{Consumers, Context, Module, Section, Services, Workers};
 use rapport_store::Migrations;
 
 use crate::options::InteractionOptions;
+pub use crate::rebuild::{desk_progress, forget_desk};
 
 /// The service, for a process to host; with its default options until it is configured.
 pub fn module() -> Box<dyn Module> {
@@ -126,6 +129,16 @@ impl Module for InteractionsModule {
                 tokio::select! {
                     () = cancel.cancelled() => {}
                     () = workers::due_commitments(&store, every) => {}
+                }
+            }
+        });
+        let (context, purposes) = (cx.clone(), self.options.consent_purposes.clone());
+        workers.add("interactions: sections that are behind", move |cancel| {
+            let (cx, purposes) = (context.clone(), purposes.clone());
+            async move {
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    () = workers::refresh_sections(&cx, &purposes) => {}
                 }
             }
         });

@@ -160,7 +160,7 @@ fn statements() -> Vec<(String, &'static str, bool)> {
             "SEARCH case_interaction USING PRIMARY KEY (tenant=? AND case_id=?)",
         ),
         of(
-            "SELECT party, kind, facet, position, as_of FROM desk_section WHERE tenant = ? AND (party) IN (VALUES (?), (?)) \
+            "SELECT party, kind, facet, position, as_of, wanted FROM desk_section WHERE tenant = ? AND (party) IN (VALUES (?), (?)) \
              AND kind = ?",
             "desk_section USING PRIMARY KEY (tenant=? AND party=? AND kind=?)",
         ),
@@ -173,7 +173,17 @@ fn statements() -> Vec<(String, &'static str, bool)> {
             "desk_section USING PRIMARY KEY (tenant=? AND party=? AND kind=?)",
         ),
         of(
-            "DELETE FROM desk_section WHERE (tenant, party) IN (VALUES (?, ?), (?, ?)) AND kind = ? AND position < ?",
+            "UPDATE desk_section SET wanted = ? WHERE tenant = ? AND party = ? AND kind = ? AND wanted < ?",
+            "desk_section USING PRIMARY KEY (tenant=? AND party=? AND kind=?)",
+        ),
+        of(
+            "SELECT tenant, party, facet, wanted FROM desk_section WHERE wanted > position AND kind = ? \
+             ORDER BY wanted LIMIT ?",
+            "desk_section_behind (kind=?)",
+        ),
+        of(
+            "DELETE FROM desk_section WHERE (tenant, party) IN (VALUES (?, ?), (?, ?)) AND kind = ? \
+             AND position - wanted < 0 AND wanted <= ?",
             "desk_section USING PRIMARY KEY (tenant=? AND party=? AND kind=?)",
         ),
         of(

@@ -30,6 +30,7 @@ pub(crate) async fn context(place: &StorePlace, clock: &Arc<ManualClock>) -> Con
         cursors: Cursors::new(store.clone()),
         feed: Feed::new(store.clone()),
         stopping: CancellationToken::new(),
+        traced: false,
         store,
     }
 }

@@ -59,6 +59,9 @@ pub(crate) enum Command {
     /// Copies the embedded databases while they are served; PostgreSQL has tools of its own.
     #[command(after_help = examples::BACKUP)]
     Backup(Backup),
+    /// Makes what is derived anew from what it is derived of.
+    #[command(subcommand, after_help = examples::REBUILD)]
+    Rebuild(Rebuild),
     /// Customer lifetime value from a file of purchases; needs no server.
     #[command(subcommand, after_help = examples::CLV)]
     Clv(Clv),
@@ -134,6 +137,10 @@ Examples:
     pub(super) const MIGRATE: &str = "\
 Examples:
   rapport migrate --config rapport.toml";
+    pub(super) const REBUILD: &str = "\
+Examples:
+  rapport rebuild desk --config rapport.toml
+  rapport rebuild desk --data ./data";
     pub(super) const CLV: &str = "\
 Examples:
   rapport clv fit --transactions purchases.csv --until 1997-09-30
@@ -198,7 +205,7 @@ pub(crate) struct Telephony {
     pub(crate) config: Option<PathBuf>,
 }
 
-#[derive(Debug, Args, Default)]
+#[derive(Debug, Args, Default, Clone)]
 pub(crate) struct Serve {
     /// A service to host; may be repeated. All of them when left out.
     #[arg(long = "service", value_name = "NAME", value_parser = rapport::SERVICES.to_vec())]
@@ -241,6 +248,13 @@ pub(crate) struct Demo {
     /// Other purchases: a CSV with the columns cust,date,sales.
     #[arg(long, value_name = "FILE.csv")]
     pub(crate) transactions: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Rebuild {
+    /// The agent's desk's projection, from the feeds of the other services. On SQLite the server must be stopped; on
+    /// PostgreSQL it may go on serving. Interrupted, it goes on wherever the services are served next.
+    Desk(Serve),
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,6 +16,7 @@ mod export;
 mod failure;
 mod import;
 mod naming;
+mod rebuild;
 mod serve;
 mod signals;
 mod telephony;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, Config};
+use cli::{Cli, Command, Config, Rebuild};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
             Command::Doctor(arguments) => diagnose::doctor(&arguments).await,
             Command::Events(command) => events::run(&command).await,
             Command::Migrate(arguments) => serve::migrate(&arguments).await,
+            Command::Rebuild(Rebuild::Desk(arguments)) => rebuild::desk(&arguments).await,
             Command::Clv(command) => clv::run(&command),
             Command::Call(arguments) => call::call(&arguments).await,
             Command::Backup(arguments) => backup::backup(&arguments).await,

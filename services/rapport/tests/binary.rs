@@ -88,6 +88,14 @@ fn the_story_is_told_once_and_a_second_run_doubles_nothing() {
     };
     assert_eq!(part(&story), part(&again), "the same call, told again as of its own time");
 
+    // What the desk learned is made anew from the feeds, however often.
+    for _ in 0..2 {
+        let anew = run(&["rebuild", "desk", "--data", &data]);
+        let told = text(&anew.stdout);
+        assert!(anew.status.success(), "{}", text(&anew.stderr));
+        assert!(told.ends_with("the desk's projection is rebuilt\n"), "{told}");
+    }
+
     let other = purchases(folder.path(), &PURCHASES.replace("20.00", "20.01"));
     assert_told(
         &run(&["demo", "--once", "--data", &data, "--transactions", &other]),

@@ -72,6 +72,10 @@ pub struct Progress {
     pub connected: bool,
     /// The last failure, until the next batch is applied.
     pub last_error: Option<String>,
+    /// When the source was last heard: a batch, a heartbeat, or that its stream was opened.
+    pub heard: Option<Instant>,
+    /// When the oldest event was recorded that is at hand and not applied; `None` when all of them are.
+    pub behind_since: Option<Instant>,
 }
 
 impl Progress {
@@ -134,6 +138,11 @@ impl Cursors {
             .values()
             .flat_map(|consumed| consumed.consumers.values().map(|known| known.progress.clone()))
             .collect()
+    }
+
+    /// How one consumer of this process is doing; `None` when there is no such consumer here.
+    pub fn of(&self, consumer: &str, source: &str) -> Option<Progress> {
+        self.sources().get(source)?.consumers.get(consumer).map(|known| known.progress.clone())
     }
 
     /// Waits until `source` has been applied up to `at_least`, or until the deadline.

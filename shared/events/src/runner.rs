@@ -3,7 +3,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{FutureExt, StreamExt};
 use rapport_store::Store;
@@ -116,7 +116,10 @@ impl<C: Consumer> Runner<C> {
             self.note(|progress| progress.connected = false);
             let pause = match stopped {
                 // The other replica has the work; this one looks again a little later, in case it stops.
-                Ok(Stopped::Fenced) => jitter(self.options.standby),
+                Ok(Stopped::Fenced) => {
+                    self.note(|progress| progress.last_error = None);
+                    jitter(self.options.standby)
+                }
                 Ok(Stopped::Ended) => backoff.pause(),
                 Err(error) => {
                     let pause = backoff.pause();
@@ -146,7 +149,10 @@ impl<C: Consumer> Runner<C> {
     async fn session(&self, backoff: &mut Backoff) -> Result<Stopped, Error> {
         let mut session = self.open().await?;
         let mut stream = self.source.subscribe(session.cursor.clone()).await?;
-        self.note(|progress| progress.connected = true);
+        self.note(|progress| {
+            progress.connected = true;
+            progress.heard = Some(Instant::now());
+        });
         while let Some(events) = self.next_batch(&mut stream, &mut session).await? {
             if events.is_empty() {
                 continue;
@@ -166,6 +172,10 @@ impl<C: Consumer> Runner<C> {
         self.note(|progress| {
             progress.position = progress.position.max(cursor.as_ref().map_or(0, |cursor| cursor.position));
             progress.parked = parked.iter().map(|(_, _, count)| count.unsigned_abs()).sum();
+            // What this process was too late for another replica has applied.
+            if progress.position >= progress.delivered {
+                progress.behind_since = None;
+            }
         });
         Ok(Session {
             cursor: cursor.map(|cursor| Cursor { epoch: cursor.epoch, position: cursor.position }),
@@ -182,6 +192,7 @@ impl<C: Consumer> Runner<C> {
         let Some(first) = stream.next().await else {
             return Ok(None);
         };
+        self.note(|progress| progress.heard = Some(Instant::now()));
         let mut events = first?;
         while events.len() < self.options.batch {
             match stream.next().now_or_never() {
@@ -195,9 +206,15 @@ impl<C: Consumer> Runner<C> {
         }
         let delivered = events.last().map_or(0, |last| last.position);
         let newest = self.source.newest();
+        // Behind since the first of them was recorded: what waits is old, however quickly it is applied now.
+        let age = events.first().map(|first| self.store.world().now().since(first.recorded_at));
+        let now = Instant::now();
         self.note(|progress| {
             progress.delivered = progress.delivered.max(delivered);
             progress.newest = progress.newest.max(newest).max(delivered);
+            if let Some(age) = age {
+                progress.behind_since = Some(now.checked_sub(age).unwrap_or(now));
+            }
         });
         let mut behind = session.cursor.clone();
         for event in &events {
@@ -340,6 +357,11 @@ impl<C: Consumer> Runner<C> {
             progress.position = progress.position.max(position);
             progress.parked += count;
             progress.last_error = None;
+            if progress.position >= progress.delivered {
+                progress.behind_since = None;
+            }
+            // From here on it is listened to, and its silence counts.
+            progress.heard = Some(Instant::now());
         });
         Ok(None)
     }

@@ -21,7 +21,7 @@ use tonic::{Request, Response, async_trait};
 use crate::{Call, Reply, handle, parked, reply_stream, until_stopped, wire};
 
 /// How often a stream without events says that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+const HEARTBEAT: Duration = Duration::from_secs(1);
 const TYPES_MAX: usize = 50;
 const BATCH_DEFAULT: usize = 500;
 const BATCH_MAX: usize = 1000;

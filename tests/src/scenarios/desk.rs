@@ -10,7 +10,7 @@ use rapport_testkit::{Code, assert_reason};
 use stakeholders::{Consent, ConsentState, EndRelationshipRequest, IdentifierStrength, RecordConsentRequest};
 
 use super::messages::{after, at, by_party, contact, identifier, now, person, phone, record, role};
-use super::relationships::{made, tie};
+use super::relationships::{made, made_at, tie};
 use super::stage::{ACME, AGENT, GLOBEX, NOBODY, Positions, READER, Stage, refused, unknown};
 
 rapport_testkit::each_world! {
@@ -292,13 +292,13 @@ async fn an_unhappy_neighbour_shows_while_the_tie_holds(stage: &Stage) {
     let unhappy = stage.party(person("Unhappy Neighbour")).await;
     let glad = stage.party(person("Glad Neighbour")).await;
     let bond = made(stage, tie("knows", &middle, &unhappy)).await;
-    made(stage, tie("knows", &middle, &glad)).await;
+    let (_, tied) = made_at(stage, tie("knows", &middle, &glad)).await;
     let neighbours = async |seen: &Positions| -> NetworkSection {
         let section = context_of(stage, party(&middle.name), seen).await.network.expect("a network");
         assert_eq!(state(&section.status), SectionState::Fresh, "{section:?}");
         section
     };
-    let quiet = neighbours(&Positions::new()).await;
+    let quiet = neighbours(&tied).await;
     assert_eq!((quiet.looked_at, quiet.neighbors.len()), (2, 0));
     let praise = record(Interaction {
         valence: Some(Valence { value: 1.0, method: ValenceMethod::Stated.into(), confidence: None }),

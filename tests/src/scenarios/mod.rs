@@ -33,6 +33,7 @@ mod poison;
 mod pooler;
 mod ports;
 mod privacy;
+mod projection;
 pub(crate) mod purchases;
 mod relationships;
 mod restart;

@@ -3,12 +3,12 @@
 use futures::future::join_all;
 use rapport_proto::stakeholders::v1::*;
 use rapport_proto::types::v1::Provenance;
-use rapport_testkit::asserts::{error_metadata, is_replayed, position};
+use rapport_testkit::asserts::{error_metadata, is_replayed, position, positions};
 use rapport_testkit::sandbox::SandboxBuilder;
 use rapport_testkit::{Code, assert_reason};
 
 use super::messages::{DAY, after, at, now, organization, person};
-use super::stage::{ACME, GLOBEX, Stage, fresh, refused, unknown};
+use super::stage::{ACME, GLOBEX, Positions, Stage, fresh, refused, unknown};
 
 rapport_testkit::each_world! {
     modules = rapport::modules;
@@ -39,7 +39,14 @@ pub(super) fn create(relationship: Relationship) -> CreateRelationshipRequest {
 }
 
 pub(super) async fn made(stage: &Stage, relationship: Relationship) -> Relationship {
-    stage.relationships(ACME).create_relationship(create(relationship)).await.expect("tied").into_inner()
+    made_at(stage, relationship).await.0
+}
+
+/// The same, and where its event is.
+pub(super) async fn made_at(stage: &Stage, relationship: Relationship) -> (Relationship, Positions) {
+    let answer = stage.relationships(ACME).create_relationship(create(relationship)).await.expect("tied");
+    let seen = positions(answer.metadata());
+    (answer.into_inner(), seen)
 }
 
 fn finish(name: &str) -> EndRelationshipRequest {

@@ -11,8 +11,14 @@ const REFERENCE: &str = "reference";
 /// The purpose whose refusal is to be minded when a party is served.
 const SERVICE: &str = "service";
 
+/// Whether there is something to go by: also the last that was known, where more is waited for.
 fn known(status: Option<&proto::SectionStatus>) -> bool {
-    status.is_some_and(|status| matches!(status.state(), proto::SectionState::Fresh | proto::SectionState::Stale))
+    use proto::SectionState::{Fresh, Pending, Stale};
+    status.is_some_and(|status| match status.state() {
+        Fresh | Stale => true,
+        Pending => status.as_of_time.is_some(),
+        _ => false,
+    })
 }
 
 /// What to be careful about.
@@ -151,6 +157,7 @@ mod tests {
             consents: proto::ConsentSection { status: status(Fresh), consents: vec![consent] },
             network: proto::NetworkSection { status: status(Fresh), ..proto::NetworkSection::default() },
             keep: Vec::new(),
+            want: Vec::new(),
             no_such_party: false,
         }
     }

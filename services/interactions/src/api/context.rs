@@ -14,12 +14,17 @@ use super::convert::to_interaction;
 use super::convert_case::to_case;
 use super::convert_commitment::to_commitment;
 use crate::domain::{Medium, SectionKind};
+use crate::events::DESK;
 use crate::queries::{
-    Asked, Asking, CaseList, CommitmentList, Heard, Section, Timeline, Unasked, get_timeline, hear, list_cases,
-    list_commitments, section_status, settle, why,
+    Asked, Asking, CaseList, CommitmentList, Heard, Section, Standing, Timeline, Unasked, get_timeline, hear,
+    list_cases, list_commitments, section_status, serve, settle, why,
 };
-use crate::store::{Filter, Known, SectionKey, case_filter, commitment_filter, section_find};
+use crate::store::{Filter, Held, Known, SectionKey, case_filter, commitment_filter, section_held};
 
+/// A feed that says nothing for so long cannot be reached: it says something every second.
+const SILENCE: Duration = Duration::from_millis(3_500);
+/// What was recorded so long ago should be applied: less is told by the position.
+const LAG: Duration = Duration::from_secs(1);
 /// How many interactions are shown.
 const INTERACTIONS: usize = 10;
 /// How many cases are shown.
@@ -58,12 +63,22 @@ pub(super) struct Sections {
     pub(super) network: proto::NetworkSection,
     /// What is worth keeping of them.
     pub(super) keep: Vec<(SectionKey, Known)>,
+    /// What was missing, and up to where it is wanted: it is asked for beside the answer.
+    pub(super) want: Vec<(SectionKey, i64)>,
     /// The stakeholders service said that there is no such party.
     pub(super) no_such_party: bool,
 }
 
-/// What was kept of a party before.
-type Kept = BTreeMap<SectionKey, Known>;
+/// A section, and what is to be kept of it.
+pub(super) struct Told<S> {
+    pub(super) section: S,
+    pub(super) keep: Option<(SectionKey, Known)>,
+    /// Its service says that there is nothing.
+    pub(super) nothing: bool,
+}
+
+/// The rows of a party, and those that speak of everybody.
+pub(super) type Book = BTreeMap<SectionKey, Held>;
 
 impl<'a> About<'a> {
     /// Questions to other services within the time that is left.
@@ -94,59 +109,128 @@ impl<'a> About<'a> {
         word.map_or("phone", |(_, _, word)| *word)
     }
 
-    /// Puts the sections together: every service at once, each until the time is up.
+    /// Puts the sections together: what the projection holds, and what it lacks from every service at once, each until
+    /// the time is up.
     pub(super) async fn sections(&self) -> Sections {
-        let kept = match self.party {
+        // First how far the feeds are applied, then what is there: so everything up to there is.
+        let stakeholders = self.standing("stakeholders");
+        let (scoring, loyalty) = (self.standing("scoring"), self.standing("loyalty"));
+        let book = match self.party {
             Some(party) => {
-                let parties = [party];
-                let read = section_find(&self.cx.store, self.call.tenant(), &parties, None);
+                // Beside the party's rows those of nobody, which speak of everybody.
+                let parties = [party, Uuid::nil()];
+                let read = section_held(&self.cx.store, self.call.tenant(), &parties, None);
                 match tokio::time::timeout_at(self.until.into(), read).await {
-                    Ok(Ok(kept)) => kept,
+                    Ok(Ok(held)) => held,
                     // Nothing kept is what there is then.
-                    Ok(Err(_)) | Err(_) => Kept::new(),
+                    Ok(Err(_)) | Err(_) => Book::new(),
                 }
             }
-            None => Kept::new(),
+            None => Book::new(),
         };
-        let stakeholders = self.asked("stakeholders");
-        let (scoring, loyalty) = (self.asked("scoring"), self.asked("loyalty"));
         let own = join3(self.history(), self.cases(), self.promises());
-        let others = join5(self.card(), self.scores(), self.value(), self.loyalty(), self.consents());
-        let ((history, cases, promises), heard, network) = join3(own, others, self.network(stakeholders)).await;
-        let (card, scores, value, members, consents) = heard;
-        let no_such_party = matches!(card, Heard::Nothing(_));
-        let mut keep = Vec::new();
+        let others = join5(
+            self.told(&book, &stakeholders, "", |_: &proto::CardSection| true, || self.card()),
+            self.told(&book, &scoring, "", |_: &proto::ScoreSection| true, || self.scores()),
+            self.told(&book, &scoring, "", |_: &proto::ValueSection| true, || self.value()),
+            self.told(&book, &loyalty, "", |section| self.unexpired(section), || self.loyalty()),
+            self.told(&book, &stakeholders, self.channel(), |section| self.every_purpose(section), || self.consents()),
+        );
+        let network = self.network(&book, &stakeholders, &scoring);
+        let ((history, cases, promises), told, (network, mut keep, want)) = join3(own, others, network).await;
+        let (card, scores, value, members, consents) = told;
+        keep.extend(
+            card.keep.into_iter().chain(scores.keep).chain(value.keep).chain(members.keep).chain(consents.keep),
+        );
         Sections {
-            card: self.settled(card, stakeholders, "", &kept, &mut keep),
+            card: card.section,
             history,
             cases,
             promises,
-            scores: self.settled(scores, scoring, "", &kept, &mut keep),
-            value: self.settled(value, scoring, "", &kept, &mut keep),
-            loyalty: self.settled(members, loyalty, "", &kept, &mut keep),
-            consents: self.settled(consents, stakeholders, self.channel(), &kept, &mut keep),
+            scores: scores.section,
+            value: value.section,
+            loyalty: members.section,
+            consents: consents.section,
             network,
             keep,
-            no_such_party,
+            want,
+            no_such_party: card.nothing,
         }
     }
 
-    fn settled<S: Section>(
-        &self,
-        heard: Heard<S>,
-        asked: Asked,
-        facet: &str,
-        kept: &Kept,
-        keep: &mut Vec<(SectionKey, Known)>,
-    ) -> S {
-        let key = self.party.map(|party| self.key(party, S::KIND, facet));
-        let known = key.as_ref().and_then(|key| kept.get(key));
-        let (section, new) = settle(heard, asked, known);
-        keep.extend(key.zip(new));
-        section
+    /// How the desk's consumer of a service's feed stands.
+    pub(super) fn standing(&self, source: &str) -> Standing {
+        let Some(progress) = self.cx.cursors.of(DESK, source) else {
+            let (away, lagging) = (String::new(), false);
+            return Standing { position: 0, unknown: true, away, lagging, reached: false };
+        };
+        let lost = !progress.connected && progress.last_error.is_some();
+        // A consumer that has something to do does not listen.
+        let silent = progress.behind_since.is_none() && progress.heard.is_none_or(|heard| heard.elapsed() > SILENCE);
+        Standing {
+            position: progress.position,
+            unknown: false,
+            away: if lost || silent { format!("{source} is not there") } else { String::new() },
+            lagging: progress.behind_since.is_some_and(|since| since.elapsed() > LAG),
+            reached: self.reached(source, progress.position),
+        }
     }
 
-    fn key(&self, party: Uuid, kind: SectionKind, facet: &str) -> SectionKey {
+    /// Whether everything that the caller has seen is in what a service told up to a position, as far as one can know:
+    /// of the others' feeds only the service itself can say how far it has applied them.
+    fn reached(&self, source: &str, position: i64) -> bool {
+        let Some(seen) = &self.at_least else { return true };
+        // It was read once already; what cannot be read asks for everything.
+        let Ok(seen) = seen.to_str() else { return false };
+        seen.split(',').all(|one| match one.trim().split_once('@') {
+            Some((service, at)) if service == source => at.parse::<i64>().is_ok_and(|at| at <= position),
+            // It consumes nobody's feed.
+            Some(_) => source == "stakeholders",
+            None => false,
+        })
+    }
+
+    /// Nothing that is shown to expire has expired meanwhile.
+    fn unexpired(&self, section: &proto::LoyaltySection) -> bool {
+        let now = wire::to_timestamp(self.cx.world.now()).seconds;
+        let mut expiries = section.members.iter().flat_map(|member| &member.expiries);
+        expiries.all(|expiry| expiry.expire_time.as_ref().is_none_or(|time| time.seconds > now))
+    }
+
+    /// The purposes are those that are configured now.
+    fn every_purpose(&self, section: &proto::ConsentSection) -> bool {
+        section.consents.iter().map(|consent| &consent.purpose).eq(self.purposes.iter())
+    }
+
+    /// A section as the projection holds it, else as its service says it.
+    pub(super) async fn told<S: Section, F: Future<Output = Heard<S>>>(
+        &self,
+        book: &Book,
+        standing: &Standing,
+        facet: &str,
+        usable: impl Fn(&S) -> bool,
+        ask: impl FnOnce() -> F,
+    ) -> Told<S> {
+        let key = self.party.map(|party| self.key(party, S::KIND, facet));
+        let held = key.as_ref().and_then(|key| book.get(key));
+        let at = self.cx.world.now();
+        if self.permitted(S::PERMISSION).is_ok() {
+            let floor = self.key(Uuid::nil(), S::KIND, "");
+            let floor = book.get(&floor).map_or(0, |floor| floor.wanted);
+            if let Some(section) = serve::<S>(held, floor, standing, at).filter(|section| usable(section)) {
+                return Told { section, keep: None, nothing: false };
+            }
+        }
+        // Whatever the feed told of the section, its service knows.
+        let wanted = held.map_or(0, |held| held.wanted);
+        let asked = Asked { at, position: standing.position.max(wanted) };
+        let heard = ask().await;
+        let nothing = matches!(heard, Heard::Nothing(_));
+        let (section, new) = settle(heard, asked, held);
+        Told { section, keep: key.zip(new), nothing }
+    }
+
+    pub(super) fn key(&self, party: Uuid, kind: SectionKind, facet: &str) -> SectionKey {
         SectionKey { tenant: self.call.tenant().clone(), party, kind, facet: facet.to_owned() }
     }
 

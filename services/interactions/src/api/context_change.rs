@@ -85,7 +85,10 @@ pub(super) fn kept(before: &proto::AgentContext, mut now: proto::AgentContext) -
         ($($field:ident)+) => {$(
             let late = |section: &proto::AgentContext| {
                 let status = section.$field.as_ref().and_then(|section| section.status.as_ref());
-                status.is_none_or(|status| status.state() == proto::SectionState::Pending)
+                // What is pending may show the last that was known: that is no reason to show an older one.
+                status.is_none_or(|status| {
+                    status.state() == proto::SectionState::Pending && status.as_of_time.is_none()
+                })
             };
             if late(&now) && !late(before) && now.party == before.party {
                 now.$field = before.$field.clone();

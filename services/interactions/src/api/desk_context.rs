@@ -137,7 +137,7 @@ impl Desk {
         if let (Of::Party(party), true, true) = (&wanted.about, sections.no_such_party, nothing) {
             return Err(Error::not_found(*party));
         }
-        self.keeper.keep(std::mem::take(&mut sections.keep));
+        self.keeper.keep(std::mem::take(&mut sections.keep), std::mem::take(&mut sections.want));
 
         let now = self.cx.world.now();
         let caller = self.caller(&about, &target).await;

@@ -1,4 +1,5 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use futures::future::join;
@@ -7,10 +8,10 @@ use rapport_proto::interactions::v1 as proto;
 use rapport_store::read_error;
 use rapport_types::Uuid;
 
-use super::context::About;
+use super::context::{About, Book};
 use crate::domain::{PartyName, SectionKind, unhappy};
-use crate::queries::{Asked, HEALTH, Heard, TIES, Unasked, hear, section_status, why};
-use crate::store::{complaint_count, section_find, tie_list};
+use crate::queries::{Asked, HEALTH, Heard, Standing, TIES, Unasked, hear, nameless, section_status, serve, why};
+use crate::store::{Known, SectionKey, complaint_count, section_find, section_held, tie_list};
 
 /// How many unhappy neighbours are shown.
 const SHOWN: usize = 5;
@@ -20,6 +21,8 @@ struct Near {
     neighbors: Vec<proto::ContextNeighbor>,
     truncated: bool,
     status: proto::SectionStatus,
+    /// What is to be kept of it.
+    keep: Option<(SectionKey, Known)>,
 }
 
 /// A part of the section that is not fresh.
@@ -40,10 +43,37 @@ fn without(status: proto::SectionStatus, lack: Lack) -> proto::SectionStatus {
     }
 }
 
+/// Of two lacks the one that shows what was said longer ago.
+fn older(one: Option<Lack>, other: Lack) -> Lack {
+    match one {
+        Some(one) if one.said.map(|said| said.at) <= other.said.map(|said| said.at) => one,
+        _ => other,
+    }
+}
+
+/// The scores that are kept, whatever happened since, and when the oldest of them was said.
+fn last_known(held: &Book, ids: &[Uuid]) -> (HashMap<Uuid, proto::ScoreSection>, Option<Asked>) {
+    let mut scores = HashMap::new();
+    let mut oldest: Option<Asked> = None;
+    for (key, known) in held.iter().filter_map(|(key, held)| Some((key, held.known.as_ref()?))) {
+        let section = proto::ScoreSection::decode(known.plain.as_slice());
+        let (true, Ok(section)) = (ids.contains(&key.party), section) else { continue };
+        let said = oldest.unwrap_or(Asked { at: known.as_of, position: known.position });
+        oldest = Some(Asked { at: said.at.min(known.as_of), position: said.position.min(known.position) });
+        scores.insert(key.party, section);
+    }
+    (scores, oldest)
+}
+
 impl About<'_> {
     /// Who near the party is unhappy. The strongest ties are looked at, as the stakeholders service tells them, else as
     /// its feed told them; a neighbour is unhappy by its score or by a complaint that is not solved.
-    pub(super) async fn network(&self, asked: Asked) -> proto::NetworkSection {
+    pub(super) async fn network(
+        &self,
+        book: &Book,
+        stakeholders: &Standing,
+        scoring: &Standing,
+    ) -> (proto::NetworkSection, Vec<(SectionKey, Known)>, Vec<(SectionKey, i64)>) {
         let party = match self.permitted("stakeholders.relationships.read") {
             Ok(party) => party,
             Err(unasked) => {
@@ -53,14 +83,16 @@ impl About<'_> {
                 };
                 let reason = why::<()>(&unasked.into(), "stakeholders");
                 let status = section_status("stakeholders", state, reason, None);
-                return proto::NetworkSection { status: Some(status), ..proto::NetworkSection::default() };
+                let section = proto::NetworkSection { status: Some(status), ..proto::NetworkSection::default() };
+                return (section, Vec::new(), Vec::new());
             }
         };
-        let Near { neighbors, truncated, mut status } = self.near(party, asked).await;
+        let Near { neighbors, truncated, mut status, keep } = self.near(party, book, stakeholders).await;
         let ids: Vec<Uuid> =
             neighbors.iter().filter_map(|one| Some(PartyName::parse(&one.party).ok()?.uuid())).collect();
         let looked_at = i32::try_from(ids.len()).unwrap_or(i32::MAX);
-        let ((health, late), (complaints, unread)) = join(self.health(&ids), self.complaints(&ids)).await;
+        let ((health, late, cold), (complaints, unread)) =
+            join(self.health(&ids, scoring), self.complaints(&ids)).await;
         // Who is near may be fresh where how they fare is not.
         for lack in [late, unread].into_iter().flatten() {
             status = without(status, lack);
@@ -87,28 +119,34 @@ impl About<'_> {
         let truncated = truncated || shown.len() > SHOWN;
         shown.truncate(SHOWN);
         self.name(&mut shown).await;
-        proto::NetworkSection { status: Some(status), neighbors: shown, looked_at, truncated }
+        // Who was asked about in passing is known in full the next time.
+        let want = cold.into_iter().map(|id| (self.key(id, SectionKind::Scores, ""), scoring.position.max(1)));
+        let section = proto::NetworkSection { status: Some(status), neighbors: shown, looked_at, truncated };
+        (section, keep.into_iter().collect(), want.collect())
     }
 
-    /// The strongest ties. The stakeholders service has somewhat more than half of the time, so that there is time left
-    /// to ask how its answer fares.
-    async fn near(&self, party: Uuid, asked: Asked) -> Near {
+    /// The strongest ties, as they are kept. A service that is asked has somewhat more than half of the time, so that
+    /// there is time left to ask how its answer fares.
+    async fn near(&self, party: Uuid, book: &Book, standing: &Standing) -> Near {
         let now = Instant::now();
         let until = now + self.until.saturating_duration_since(now).mul_f64(0.6);
-        let asking = self.asking();
-        let heard = hear(until, &asking, asking.near(party)).await;
-        let reason = why(&heard, "stakeholders");
-        match heard {
-            Heard::Said((neighbors, truncated)) => {
-                let status = section_status("stakeholders", proto::SectionState::Fresh, reason, Some(asked));
-                Near { neighbors, truncated, status }
+        let reason = Mutex::new(String::new());
+        let ask = async || {
+            let asking = self.asking();
+            let heard = hear(until, &asking, asking.near(party)).await;
+            if let Ok(mut reason) = reason.lock() {
+                *reason = why(&heard, "stakeholders");
             }
-            Heard::Behind((neighbors, truncated)) => {
-                let status = section_status("stakeholders", proto::SectionState::Stale, reason, Some(asked));
-                Near { neighbors, truncated, status }
-            }
-            _ => self.ties(party, asked, reason).await,
+            heard.and(|(neighbors, truncated)| Ok(nameless(neighbors, truncated)))
+        };
+        let told = self.told(book, standing, "", |_: &proto::NetworkSection| true, ask).await;
+        let reason = reason.into_inner().unwrap_or_default();
+        let status = told.section.status.unwrap_or_default();
+        if status.as_of_time.is_none() || told.nothing {
+            return self.ties(party, Asked { at: self.cx.world.now(), position: standing.position }, reason).await;
         }
+        let proto::NetworkSection { neighbors, truncated, .. } = told.section;
+        Near { neighbors, truncated, status, keep: told.keep }
     }
 
     /// The ties that the feed told of.
@@ -116,7 +154,7 @@ impl About<'_> {
         let read = tie_list(self.cx.store.reader(), self.call.tenant(), party, asked.at, TIES + 1);
         let Ok(mut ties) = read.await.map_err(read_error) else {
             let status = section_status("stakeholders", proto::SectionState::Pending, reason, None);
-            return Near { neighbors: Vec::new(), truncated: false, status };
+            return Near { neighbors: Vec::new(), truncated: false, status, keep: None };
         };
         let truncated = ties.len() > TIES;
         ties.truncate(TIES);
@@ -137,46 +175,56 @@ impl About<'_> {
         let status = section_status("stakeholders", proto::SectionState::Stale, reason, Some(asked));
         // The feed tells of each tie at a moment of its own.
         let status = proto::SectionStatus { as_of_time: None, ..status };
-        Near { neighbors, truncated, status }
+        Near { neighbors, truncated, status, keep: None }
     }
 
-    /// The relationship health of those whose score rests on facts, and why it is not fresh if it is not.
-    async fn health(&self, ids: &[Uuid]) -> (HashMap<Uuid, i64>, Option<Lack>) {
+    /// The relationship health of those whose score rests on facts, why it is not fresh if it is not, and of whom nothing
+    /// was kept.
+    async fn health(&self, ids: &[Uuid], standing: &Standing) -> (HashMap<Uuid, i64>, Option<Lack>, Vec<Uuid>) {
         if ids.is_empty() || !self.call.allows("scoring.scores.read") {
-            return (HashMap::new(), None);
+            return (HashMap::new(), None, Vec::new());
         }
-        let asked = self.asked("scoring");
-        let asking = self.asking();
-        let heard = hear(self.until, &asking, asking.scores(ids, false)).await;
-        let reason = why(&heard, "scoring");
-        let (sections, said) = match heard {
-            Heard::Said(scores) | Heard::Behind(scores) => (scores, Some(asked)),
-            _ => self.kept_scores(ids).await,
-        };
-        let late = (!reason.is_empty()).then_some(Lack { source: "scoring", reason, said });
+        let held = section_held(&self.cx.store, self.call.tenant(), ids, Some(SectionKind::Scores)).await;
+        let held = held.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what is kept of scores cannot be read");
+            Book::new()
+        });
+        let asked = Asked { at: self.cx.world.now(), position: standing.position };
+        let mut lack: Option<Lack> = None;
+        let (mut sections, mut unknown) = (HashMap::with_capacity(ids.len()), Vec::new());
+        for id in ids {
+            let row = held.get(&self.key(*id, SectionKind::Scores, ""));
+            let Some(mut section) = serve::<proto::ScoreSection>(row, 0, standing, asked.at) else {
+                unknown.push(*id);
+                continue;
+            };
+            let status = section.status.take().unwrap_or_default();
+            if status.state() != proto::SectionState::Fresh {
+                let said = row.and_then(|row| row.known.as_ref());
+                let said = said.map(|known| Asked { at: known.as_of, position: known.position });
+                lack = Some(older(lack, Lack { source: "scoring", reason: status.reason, said }));
+            }
+            sections.insert(*id, section);
+        }
+        if !unknown.is_empty() {
+            let asking = self.asking();
+            let heard = hear(self.until, &asking, asking.scores(&unknown, false)).await;
+            let reason = why(&heard, "scoring");
+            let (scores, said) = match heard {
+                Heard::Said(scores) | Heard::Behind(scores) => (scores, Some(asked)),
+                _ => last_known(&held, &unknown),
+            };
+            if !reason.is_empty() {
+                lack = Some(older(lack, Lack { source: "scoring", reason, said }));
+            }
+            sections.extend(scores);
+        }
         let health = sections.into_iter().filter_map(|(party, section)| {
             let score = section.scores.into_iter().find(|score| score.definition == HEALTH)?;
             (score.contribution_count > 0).then_some((party, score.value_micros))
         });
-        (health.collect(), late)
-    }
-
-    /// The scores that are kept, and when the oldest of them was said.
-    async fn kept_scores(&self, ids: &[Uuid]) -> (HashMap<Uuid, proto::ScoreSection>, Option<Asked>) {
-        let kept = section_find(&self.cx.store, self.call.tenant(), ids, Some(SectionKind::Scores)).await;
-        let kept = kept.unwrap_or_else(|error| {
-            tracing::warn!(%error, "what is kept of scores cannot be read");
-            BTreeMap::new()
-        });
-        let mut scores = HashMap::with_capacity(kept.len());
-        let mut oldest: Option<Asked> = None;
-        for (key, known) in kept {
-            let Ok(section) = proto::ScoreSection::decode(known.plain.as_slice()) else { continue };
-            let said = oldest.unwrap_or(Asked { at: known.as_of, position: known.position });
-            oldest = Some(Asked { at: said.at.min(known.as_of), position: said.position.min(known.position) });
-            scores.insert(key.party, section);
-        }
-        (scores, oldest)
+        unknown.retain(|id| held.get(&self.key(*id, SectionKind::Scores, "")).is_none());
+        (health.collect(), lack, unknown)
     }
 
     /// How many complaints of each are open, and why that is not known if it is not.
@@ -269,7 +317,7 @@ mod tests {
     use super::*;
     use crate::domain::Medium;
     use crate::fixture::{Keep, call, context, keep, tenant};
-    use crate::store::{Known, SectionKey, Tie};
+    use crate::store::Tie;
 
     const MIDDLE: Uuid = Uuid::from_u128(1);
 
@@ -318,9 +366,11 @@ mod tests {
             };
             let (two, three) = (Uuid::from_u128(2), Uuid::from_u128(3));
             // Nobody answers, and nothing is kept.
-            let (health, late) = about(until).health(&[two, three]).await;
+            let standing = about(until).standing("scoring");
+            let (health, late, cold) = about(until).health(&[two, three], &standing).await;
             let late = late.unwrap();
             assert!(health.is_empty() && late.said.is_none(), "{late:?}");
+            assert_eq!(cold, [two, three]);
 
             let tie = |neighbor: Uuid| Some(Tie {
                 neighbor, relationship_type: "knows".to_owned(), weight_micros: 500_000, valid_from: None, valid_to: None,
@@ -329,14 +379,17 @@ mod tests {
             let ties = [(key(20), tie(two)), (key(30), tie(three))];
             let sections = [scores(2, 7, 20), scores(3, 4, 10), scores(9, 1, 1)];
             keep(&cx, Keep { sections: sections.into(), ties: ties.into() }).await;
-            let (health, late) = about(until).health(&[two, three]).await;
+            let (health, late, cold) = about(until).health(&[two, three], &standing).await;
             let late = late.unwrap();
+            assert!(cold.is_empty());
             assert_eq!((health.len(), late.source, late.reason.as_str()), (2, "scoring", "scoring is not there"));
             let said = late.said.unwrap();
             assert_eq!((said.at, said.position), (at(10), 4));
 
             // Of ties it is not known when they were told.
-            let network = about(until).network(Asked { at: cx.world.now(), position: 5 }).await;
+            let stakeholders = Standing { position: 5, ..about(until).standing("stakeholders") };
+            let (network, keep, _) = about(until).network(&Book::new(), &stakeholders, &standing).await;
+            assert!(keep.is_empty());
             let status = network.status.unwrap();
             assert_eq!((status.state(), status.position, status.as_of_time), (proto::SectionState::Stale, 5, None));
             assert_eq!((network.neighbors.len(), network.looked_at), (2, 2));

@@ -1,7 +1,7 @@
 use super::coded;
 
 coded! {
-    /// A sort of section that the desk keeps of other services.
+    /// A sort of section that the desk keeps of other services; each reads as what is said there.
     SectionKind {
         /// The party's card and roles.
         Card = 1 "card",
@@ -13,5 +13,7 @@ coded! {
         Loyalty = 4 "loyalty",
         /// Its consents, by channel.
         Consents = 5 "consents",
+        /// Who is near it.
+        Near = 6 "near",
     }
 }

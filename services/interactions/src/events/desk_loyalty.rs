@@ -1,25 +1,16 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use futures::future::try_join_all;
-use prost::Message;
 use rapport_events::{Consumer, Event};
 use rapport_proto::loyalty::v1 as proto;
 use rapport_server::Context;
 use rapport_store::{Outbox, StoreError, Tx};
 use rapport_types::error::Error;
-use rapport_types::{TenantId, Uuid};
 
+use super::desk::{DESK, key, learn_few};
 use super::pace::Pace;
 use crate::domain::{PartyName, SectionKind};
-use crate::queries::Asking;
-use crate::store::{Known, SectionKey, section_put};
-
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How many parties are asked about at once: a membership takes some questions of its own.
-const SIDE_BY_SIDE: usize = 8;
+use crate::store::{Known, SectionKey, section_mark, section_put};
 
 /// Learns a party's standing in loyalty programmes whenever it changes. However often it changes within a batch, it is
 /// asked for once.
@@ -32,21 +23,6 @@ impl DeskLoyalty {
     /// The consumer over its parts.
     pub(crate) fn new(cx: Context) -> DeskLoyalty {
         DeskLoyalty { cx, pace: Pace::default() }
-    }
-}
-
-impl DeskLoyalty {
-    async fn standing(
-        &self,
-        tenant: &TenantId,
-        party: Uuid,
-        position: i64,
-        trace: Option<&str>,
-    ) -> Result<(SectionKey, Known), Error> {
-        let as_of = self.cx.world.now();
-        let section = Asking::new(&self.cx, tenant, PATIENCE, trace).loyalty(party).await?;
-        let key = SectionKey { tenant: tenant.clone(), party, kind: SectionKind::Loyalty, facet: String::new() };
-        Ok((key, Known { position, as_of, plain: section.encode_to_vec() }))
     }
 }
 
@@ -65,50 +41,41 @@ fn concerned(event: &Event) -> Option<Result<String, Error>> {
     None
 }
 
+/// What a batch spoke of, and what was learned of it.
+pub(crate) struct Learned {
+    wanted: BTreeMap<SectionKey, i64>,
+    sections: BTreeMap<SectionKey, Known>,
+}
+
 #[async_trait]
 impl Consumer for DeskLoyalty {
-    type Gathered = BTreeMap<SectionKey, Known>;
+    type Gathered = Learned;
 
     fn name(&self) -> &'static str {
-        "desk"
+        DESK
     }
 
     fn source(&self) -> &'static str {
         "loyalty"
     }
 
-    async fn gather(&self, events: &[Event]) -> Result<BTreeMap<SectionKey, Known>, Error> {
+    async fn gather(&self, events: &[Event]) -> Result<Learned, Error> {
         self.pace.keep().await;
-        let position = events.last().map_or(0, |event| event.position);
-        let trace = events.last().and_then(|event| event.traceparent.as_deref());
-        let mut parties: BTreeSet<(TenantId, Uuid)> = BTreeSet::new();
+        let mut wanted = BTreeMap::new();
         for event in events {
             let Some(party) = concerned(event) else { continue };
             let party = party?;
             if !party.is_empty() {
                 let name = PartyName::parse(&party).map_err(|error| error.at("party"))?;
-                parties.insert((event.tenant.clone(), name.uuid()));
+                wanted.insert(key(&event.tenant, name.uuid(), SectionKind::Loyalty), event.position);
             }
         }
-        let parties: Vec<(TenantId, Uuid)> = parties.into_iter().collect();
-        let mut learned = BTreeMap::new();
-        for some in parties.chunks(SIDE_BY_SIDE) {
-            let mut asked = Vec::with_capacity(some.len());
-            for (tenant, party) in some {
-                asked.push(self.standing(tenant, *party, position, trace));
-            }
-            learned.extend(try_join_all(asked).await?);
-        }
-        Ok(learned)
+        let sections = learn_few(&self.cx, &[], events, &wanted, &[SectionKind::Loyalty]).await?;
+        Ok(Learned { wanted, sections })
     }
 
-    async fn apply(
-        &self,
-        tx: &Tx,
-        _events: &[Event],
-        learned: &BTreeMap<SectionKey, Known>,
-        _out: &mut Outbox,
-    ) -> Result<(), StoreError> {
-        section_put(tx, learned).await
+    async fn apply(&self, tx: &Tx, _events: &[Event], learned: &Learned, _out: &mut Outbox) -> Result<(), StoreError> {
+        section_mark(tx, &learned.wanted).await?;
+        section_put(tx, &learned.sections).await
     }
 }

@@ -1,29 +1,21 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use futures::future::try_join_all;
-use prost::Message;
 use rapport_events::{Consumer, Event};
-use rapport_proto::interactions::v1 as desk;
 use rapport_proto::stakeholders::v1 as proto;
 use rapport_rpc::wire;
 use rapport_server::Context;
 use rapport_store::{Outbox, StoreError, Tx};
-use rapport_types::error::{Error, Kind};
+use rapport_types::error::Error;
 use rapport_types::time::Timestamp;
 use rapport_types::{FieldError, TenantId, Uuid};
 
+use super::desk::{DESK, key, learn_few};
 use crate::domain::{PartyName, SectionKind};
-use crate::queries::Asking;
-use crate::store::{Known, SectionKey, Tie, TieKey, section_drop, section_put, tie_change};
+use crate::store::{Known, SectionKey, Tie, TieKey, section_mark, section_mark_kept, section_put, tie_change};
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How many parties are asked about at once, where each takes a question of its own.
-const SIDE_BY_SIDE: usize = 8;
 /// The channel that a consent for every channel is looked at on: the one that a desk shows unless told otherwise. What
-/// is kept of the others is forgotten then, and learned again when somebody asks.
+/// is kept of the others is behind then.
 const ANY_CHANNEL: &str = "phone";
 
 /// Learns what the desk shows of a party: its card when it changes, its consents when they do, and who is near it.
@@ -40,47 +32,15 @@ impl DeskParties {
     }
 }
 
-impl DeskParties {
-    async fn consents(
-        &self,
-        (tenant, party, channel): &Consented,
-        position: i64,
-        trace: Option<&str>,
-    ) -> Result<(SectionKey, Known), Error> {
-        let as_of = self.cx.world.now();
-        let asking = Asking::new(&self.cx, tenant, PATIENCE, trace);
-        let section = match asking.consents(*party, channel, &self.purposes).await {
-            Ok(section) => section,
-            // Somebody who is no longer there consents to nothing.
-            Err(error) if error.kind == Kind::NotFound => desk::ConsentSection::default(),
-            Err(error) => return Err(error),
-        };
-        let (tenant, facet) = (tenant.clone(), channel.clone());
-        let key = SectionKey { tenant, party: *party, kind: SectionKind::Consents, facet };
-        Ok((key, Known { position, as_of, plain: section.encode_to_vec() }))
-    }
-}
-
-/// Whose consents changed, on which channel.
-type Consented = (TenantId, Uuid, String);
-
-/// What a batch changes.
+/// What a batch speaks of, and what was learned of it.
 #[derive(Default)]
 pub(crate) struct Learned {
+    /// The last event that spoke of each section.
+    wanted: BTreeMap<SectionKey, i64>,
+    /// Those whose consents changed on every channel, also as they live no longer; and the last event that said so.
+    everywhere: BTreeMap<(TenantId, Uuid), i64>,
+    ties: BTreeMap<TieKey, Option<Tie>>,
     sections: BTreeMap<SectionKey, Known>,
-    /// Those whose consents changed on every channel.
-    everywhere: BTreeSet<(TenantId, Uuid)>,
-    ties: BTreeMap<TieKey, Option<Tie>>,
-}
-
-/// What a batch speaks of.
-#[derive(Default)]
-struct Spoken {
-    cards: BTreeMap<TenantId, BTreeSet<Uuid>>,
-    consents: BTreeSet<Consented>,
-    /// Those whose consents changed on every channel.
-    everywhere: BTreeSet<(TenantId, Uuid)>,
-    ties: BTreeMap<TieKey, Option<Tie>>,
 }
 
 fn micros(time: Option<&prost_types::Timestamp>) -> Option<i64> {
@@ -91,23 +51,27 @@ fn party(name: &str) -> Result<Uuid, FieldError> {
     PartyName::parse(name).map(|name| name.uuid())
 }
 
-impl Spoken {
-    fn of(events: &[Event]) -> Result<Spoken, Error> {
-        let mut spoken = Spoken::default();
+impl Learned {
+    fn spoken(events: &[Event]) -> Result<Learned, Error> {
+        let mut spoken = Learned::default();
         for event in events {
             if let Some(consent) = event.decode::<proto::ConsentRecorded>() {
                 let consent = consent?;
                 let party = party(&consent.party).map_err(|error| error.at("party"))?;
                 let channel = if consent.channel.is_empty() {
-                    spoken.everywhere.insert((event.tenant.clone(), party));
+                    spoken.everywhere.insert((event.tenant.clone(), party), event.position);
                     ANY_CHANNEL.to_owned()
                 } else {
                     consent.channel
                 };
-                spoken.consents.insert((event.tenant.clone(), party, channel));
+                let key = SectionKey { facet: channel, ..key(&event.tenant, party, SectionKind::Consents) };
+                spoken.wanted.insert(key, event.position);
             } else if let Some(changed) = card_of(event) {
                 let party = party(&changed?).map_err(|error| error.at("party"))?;
-                spoken.cards.entry(event.tenant.clone()).or_default().insert(party);
+                spoken.wanted.insert(key(&event.tenant, party, SectionKind::Card), event.position);
+                if event.decode::<proto::PartyUpdated>().is_some_and(|told| told.is_ok_and(|told| told.ceased)) {
+                    spoken.everywhere.insert((event.tenant.clone(), party), event.position);
+                }
             } else if let Some(created) = event.decode::<proto::RelationshipCreated>() {
                 let created = created?;
                 spoken.tie(event, &created.relationship, &created.from_party, &created.to_party, |neighbor| {
@@ -151,6 +115,9 @@ impl Spoken {
         let to = party(to).map_err(|error| error.at("to_party"))?;
         self.ties.insert((event.tenant.clone(), from, relationship), tie(to));
         self.ties.insert((event.tenant.clone(), to, relationship), tie(from));
+        for party in [from, to] {
+            self.wanted.insert(key(&event.tenant, party, SectionKind::Near), event.position);
+        }
         Ok(())
     }
 }
@@ -176,7 +143,7 @@ impl Consumer for DeskParties {
     type Gathered = Learned;
 
     fn name(&self) -> &'static str {
-        "desk"
+        DESK
     }
 
     fn source(&self) -> &'static str {
@@ -184,33 +151,15 @@ impl Consumer for DeskParties {
     }
 
     async fn gather(&self, events: &[Event]) -> Result<Learned, Error> {
-        let spoken = Spoken::of(events)?;
-        let position = events.last().map_or(0, |event| event.position);
-        let trace = events.last().and_then(|event| event.traceparent.as_deref());
-        let mut learned = Learned { sections: BTreeMap::new(), everywhere: spoken.everywhere, ties: spoken.ties };
-        for (tenant, parties) in spoken.cards {
-            let as_of = self.cx.world.now();
-            let asking = Asking::new(&self.cx, &tenant, PATIENCE, trace);
-            let parties: Vec<Uuid> = parties.into_iter().collect();
-            for (party, card) in asking.cards(&parties).await? {
-                let key = SectionKey { tenant: tenant.clone(), party, kind: SectionKind::Card, facet: String::new() };
-                learned.sections.insert(key, Known { position, as_of, plain: card.encode_to_vec() });
-            }
-        }
-        let consents: Vec<Consented> = spoken.consents.into_iter().collect();
-        for some in consents.chunks(SIDE_BY_SIDE) {
-            let mut asked = Vec::with_capacity(some.len());
-            for consented in some {
-                asked.push(self.consents(consented, position, trace));
-            }
-            learned.sections.extend(try_join_all(asked).await?);
-        }
-        Ok(learned)
+        let spoken = Learned::spoken(events)?;
+        let kinds = [SectionKind::Card, SectionKind::Consents, SectionKind::Near];
+        let sections = learn_few(&self.cx, &self.purposes, events, &spoken.wanted, &kinds).await?;
+        Ok(Learned { sections, ..spoken })
     }
 
-    async fn apply(&self, tx: &Tx, events: &[Event], learned: &Learned, _out: &mut Outbox) -> Result<(), StoreError> {
-        let position = events.last().map_or(0, |event| event.position);
-        section_drop(tx, &learned.everywhere, SectionKind::Consents, position).await?;
+    async fn apply(&self, tx: &Tx, _events: &[Event], learned: &Learned, _out: &mut Outbox) -> Result<(), StoreError> {
+        section_mark(tx, &learned.wanted).await?;
+        section_mark_kept(tx, &learned.everywhere, SectionKind::Consents).await?;
         section_put(tx, &learned.sections).await?;
         tie_change(tx, &learned.ties).await?;
         Ok(())
@@ -220,8 +169,9 @@ impl Consumer for DeskParties {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use prost::Name;
+    use prost::{Message, Name};
     use proto::privacy_service_server::{PrivacyService, PrivacyServiceServer};
+    use rapport_proto::interactions::v1 as desk;
     use rapport_rpc::Transport;
     use rapport_store::Work;
     use rapport_testkit::each_store;
@@ -231,7 +181,7 @@ mod tests {
 
     use super::*;
     use crate::fixture::{Keep, context_among, keep, tenant};
-    use crate::store::section_find;
+    use crate::store::{section_find, section_held};
 
     fn event<P: Name>(position: i64, payload: &P) -> Event {
         Event {
@@ -273,13 +223,17 @@ mod tests {
         let role = proto::RoleAssigned { party: name(1), ..proto::RoleAssigned::default() };
         let consent = proto::ConsentRecorded { party: name(1), ..proto::ConsentRecorded::default() };
         let mut events = vec![event(1, &role), event(2, &role), event(3, &created), event(4, &consent)];
-        let spoken = Spoken::of(&events).unwrap();
-        assert_eq!(spoken.cards.values().map(BTreeSet::len).sum::<usize>(), 1);
+        let spoken = Learned::spoken(&events).unwrap();
+        let of = |kind: SectionKind| -> Vec<(&SectionKey, i64)> {
+            spoken.wanted.iter().filter(|(key, _)| key.kind == kind).map(|(key, at)| (key, *at)).collect()
+        };
+        assert_eq!(of(SectionKind::Card).iter().map(|(_, at)| *at).collect::<Vec<_>>(), [2]);
+        assert_eq!(of(SectionKind::Near).iter().map(|(_, at)| *at).collect::<Vec<_>>(), [3, 3]);
         assert_eq!(spoken.ties.len(), 2);
         assert!(spoken.ties.values().all(Option::is_some));
-        assert_eq!(spoken.consents.first().unwrap().2, "phone");
+        assert_eq!(of(SectionKind::Consents)[0].0.facet, "phone");
         events.push(event(5, &ended));
-        assert!(Spoken::of(&events).unwrap().ties.values().all(Option::is_none));
+        assert!(Learned::spoken(&events).unwrap().ties.values().all(Option::is_none));
     }
 
     /// A stakeholders service where everybody refuses everything.
@@ -292,6 +246,13 @@ mod tests {
             _: Request<proto::RecordConsentRequest>,
         ) -> Result<Response<proto::Consent>, Status> {
             Ok(Response::new(proto::Consent::default()))
+        }
+
+        async fn list_consents(
+            &self,
+            _: Request<proto::ListConsentsRequest>,
+        ) -> Result<Response<proto::ListConsentsResponse>, Status> {
+            Ok(Response::new(proto::ListConsentsResponse::default()))
         }
 
         async fn check_consent(
@@ -343,16 +304,17 @@ mod tests {
 
     /// The channels whose consents are kept of a party, and whether they allow anything.
     async fn channels(cx: &Context, of: &str, id: u128) -> Vec<(String, bool)> {
-        let found = section_find(&cx.store, &tenant(of), &[Uuid::from_u128(id)], Some(SectionKind::Consents)).await;
+        let found = section_held(&cx.store, &tenant(of), &[Uuid::from_u128(id)], Some(SectionKind::Consents)).await;
         let allows = |known: &Known| {
             let section = desk::ConsentSection::decode(known.plain.as_slice()).unwrap();
             section.consents.iter().any(|one| one.allowed)
         };
-        found.unwrap().into_iter().map(|(key, known)| (key.facet, allows(&known))).collect()
+        let found = found.unwrap().into_iter().filter(|(_, held)| !held.behind());
+        found.map(|(key, held)| (key.facet, allows(&held.known.unwrap()))).collect()
     }
 
     each_store! {
-        async fn a_consent_on_every_channel_leaves_nothing_kept_that_says_otherwise(place: StorePlace) {
+        async fn a_consent_on_every_channel_leaves_nothing_that_says_otherwise(place: StorePlace) {
             let cx = context_among(&place, [("stakeholders".to_owned(), refusing())].into()).await;
             let card = SectionKey { kind: SectionKind::Card, ..kept("acme", 1, "", 3).0 };
             let sections = [

@@ -1,28 +1,20 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use prost::Message;
 use rapport_events::{Consumer, Event};
 use rapport_proto::scoring::v1 as proto;
 use rapport_server::Context;
 use rapport_store::{Outbox, StoreError, Tx};
-use rapport_types::error::{Error, Kind};
-use rapport_types::{TenantId, Uuid};
+use rapport_types::TenantId;
+use rapport_types::error::Error;
 
+use super::desk::{DESK, key, learn_few};
 use super::pace::Pace;
 use crate::domain::{PartyName, SectionKind};
-use crate::queries::Asking;
-use crate::store::{Known, SectionKey, section_put};
+use crate::store::{Known, SectionKey, section_floor, section_mark, section_put};
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Up to so many parties of a batch are asked about in full, with what moved their scores and what they are worth. In a
-/// storm, as an import makes one, the values alone are learned: the rest is asked for when somebody calls.
-const IN_FULL: usize = 5;
-
-/// Learns the scores that the desk shows, whenever they move. However often a party's scores move within a batch, they
-/// are asked for once.
+/// Learns the scores that the desk shows, and what parties are worth, whenever something moves them. However often that
+/// happens within a batch, they are asked for once.
 pub(crate) struct DeskScores {
     cx: Context,
     pace: Pace,
@@ -35,78 +27,60 @@ impl DeskScores {
     }
 }
 
-/// The parties whose scores moved. Those of an origin that belongs to nobody are nobody's.
-fn moved(events: &[Event]) -> Result<BTreeMap<TenantId, BTreeSet<Uuid>>, Error> {
-    let mut parties: BTreeMap<TenantId, BTreeSet<Uuid>> = BTreeMap::new();
-    for event in events {
-        let Some(moved) = event.decode::<proto::ScoreMoved>() else { continue };
-        let moved = moved?;
-        if !moved.party.is_empty() {
-            let party = PartyName::parse(&moved.party).map_err(|error| error.at("party"))?;
-            parties.entry(event.tenant.clone()).or_default().insert(party.uuid());
+/// What a batch spoke of, and what was learned of it.
+#[derive(Default)]
+pub(crate) struct Learned {
+    wanted: BTreeMap<SectionKey, i64>,
+    /// What speaks of every party of a tenant.
+    floors: BTreeMap<(TenantId, SectionKind), i64>,
+    sections: BTreeMap<SectionKey, Known>,
+}
+
+impl Learned {
+    /// What a batch speaks of. The scores of an origin that belongs to nobody are nobody's.
+    fn spoken(events: &[Event]) -> Result<Learned, Error> {
+        let mut learned = Learned::default();
+        for event in events {
+            if let Some(fitted) = event.decode::<proto::ClvModelFitted>() {
+                fitted?;
+                learned.floors.insert((event.tenant.clone(), SectionKind::Value), event.position);
+            }
+            let Some(moved) = event.decode::<proto::ScoreMoved>() else { continue };
+            let moved = moved?;
+            if !moved.party.is_empty() {
+                let party = PartyName::parse(&moved.party).map_err(|error| error.at("party"))?.uuid();
+                for kind in [SectionKind::Scores, SectionKind::Value] {
+                    learned.wanted.insert(key(&event.tenant, party, kind), event.position);
+                }
+            }
         }
+        Ok(learned)
     }
-    Ok(parties)
 }
 
 #[async_trait]
 impl Consumer for DeskScores {
-    type Gathered = BTreeMap<SectionKey, Known>;
+    type Gathered = Learned;
 
     fn name(&self) -> &'static str {
-        "desk"
+        DESK
     }
 
     fn source(&self) -> &'static str {
         "scoring"
     }
 
-    async fn gather(&self, events: &[Event]) -> Result<BTreeMap<SectionKey, Known>, Error> {
+    async fn gather(&self, events: &[Event]) -> Result<Learned, Error> {
         self.pace.keep().await;
-        let position = events.last().map_or(0, |event| event.position);
-        let trace = events.last().and_then(|event| event.traceparent.as_deref());
-        let mut learned = BTreeMap::new();
-        for (tenant, parties) in moved(events)? {
-            let as_of = self.cx.world.now();
-            let asking = Asking::new(&self.cx, &tenant, PATIENCE, trace);
-            let parties: Vec<Uuid> = parties.into_iter().collect();
-            let in_full = parties.len() <= IN_FULL;
-            let key = |party: Uuid, kind: SectionKind| SectionKey {
-                tenant: tenant.clone(),
-                party,
-                kind,
-                facet: String::new(),
-            };
-            for (party, scores) in asking.scores(&parties, in_full).await? {
-                let plain = scores.encode_to_vec();
-                learned.insert(key(party, SectionKind::Scores), Known { position, as_of, plain });
-            }
-            if !in_full {
-                continue;
-            }
-            for party in parties {
-                match asking.value(party).await {
-                    Ok(Ok(value)) => {
-                        let plain = value.encode_to_vec();
-                        learned.insert(key(party, SectionKind::Value), Known { position, as_of, plain });
-                    }
-                    // There is nothing to say of the party.
-                    Ok(Err(_)) => {}
-                    Err(error) if matches!(error.kind, Kind::NotFound | Kind::Unimplemented | Kind::Precondition) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(learned)
+        let spoken = Learned::spoken(events)?;
+        let kinds = [SectionKind::Scores, SectionKind::Value];
+        let sections = learn_few(&self.cx, &[], events, &spoken.wanted, &kinds).await?;
+        Ok(Learned { sections, ..spoken })
     }
 
-    async fn apply(
-        &self,
-        tx: &Tx,
-        _events: &[Event],
-        learned: &BTreeMap<SectionKey, Known>,
-        _out: &mut Outbox,
-    ) -> Result<(), StoreError> {
-        section_put(tx, learned).await
+    async fn apply(&self, tx: &Tx, _events: &[Event], learned: &Learned, _out: &mut Outbox) -> Result<(), StoreError> {
+        section_floor(tx, &learned.floors).await?;
+        section_mark(tx, &learned.wanted).await?;
+        section_put(tx, &learned.sections).await
     }
 }

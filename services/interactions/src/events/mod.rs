@@ -1,6 +1,7 @@
 //! Events: what this service publishes, and what it learns from others.
 
 mod commitments;
+mod desk;
 mod desk_loyalty;
 mod desk_parties;
 mod desk_scores;
@@ -11,6 +12,7 @@ mod surveys;
 mod versions;
 
 pub(crate) use commitments::{assignee, case_assigned, commitment_ended, commitment_fell_due, commitment_made};
+pub(crate) use desk::DESK;
 pub(crate) use desk_loyalty::DeskLoyalty;
 pub(crate) use desk_parties::DeskParties;
 pub(crate) use desk_scores::DeskScores;

@@ -6,6 +6,7 @@ mod m20261122_000002_surveys;
 mod m20261122_000003_desk;
 mod m20261122_000004_conversations;
 mod m20261122_000006_commitments;
+mod m20261122_000007_projection;
 
 use rapport_store::Migrations;
 
@@ -18,5 +19,6 @@ pub(crate) fn migrations() -> Migrations {
         Box::new(m20261122_000003_desk::Desk),
         Box::new(m20261122_000004_conversations::Conversations),
         Box::new(m20261122_000006_commitments::Commitments),
+        Box::new(m20261122_000007_projection::Projection),
     ]
 }

@@ -8,7 +8,7 @@ use rapport_types::time::Timestamp;
 
 use super::ask::Asking;
 use crate::domain::SectionKind;
-use crate::store::Known;
+use crate::store::{Held, Known};
 
 /// What came of asking another service.
 pub(crate) enum Heard<T> {
@@ -101,17 +101,20 @@ pub(crate) trait Section: Message + Default + Clone {
     const KIND: SectionKind;
     /// The service that says it.
     const SOURCE: &'static str;
+    /// What it takes to read it.
+    const PERMISSION: &'static str;
 
     /// Where its status stands.
     fn status(&mut self) -> &mut Option<proto::SectionStatus>;
 }
 
 macro_rules! sections {
-    ($($message:ident is $kind:ident of $source:literal;)+) => {
+    ($($message:ident is $kind:ident of $source:literal by $permission:literal;)+) => {
         $(
             impl Section for proto::$message {
                 const KIND: SectionKind = SectionKind::$kind;
                 const SOURCE: &'static str = $source;
+                const PERMISSION: &'static str = $permission;
 
                 fn status(&mut self) -> &mut Option<proto::SectionStatus> {
                     &mut self.status
@@ -122,11 +125,12 @@ macro_rules! sections {
 }
 
 sections! {
-    CardSection is Card of "stakeholders";
-    ScoreSection is Scores of "scoring";
-    ValueSection is Value of "scoring";
-    LoyaltySection is Loyalty of "loyalty";
-    ConsentSection is Consents of "stakeholders";
+    CardSection is Card of "stakeholders" by "stakeholders.parties.read";
+    ScoreSection is Scores of "scoring" by "scoring.scores.read";
+    ValueSection is Value of "scoring" by "scoring.values.read";
+    LoyaltySection is Loyalty of "loyalty" by "loyalty.members.read";
+    ConsentSection is Consents of "stakeholders" by "stakeholders.consents.read";
+    NetworkSection is Near of "stakeholders" by "stakeholders.relationships.read";
 }
 
 /// When a question was asked, and how far the source's feed was known then.
@@ -157,24 +161,37 @@ pub(crate) fn section_status(
 
 /// What is shown of a section, and what is to be kept of it: the answer where there is one, else the last that was
 /// known, else a mark.
-pub(crate) fn settle<S: Section>(heard: Heard<S>, asked: Asked, known: Option<&Known>) -> (S, Option<Known>) {
+pub(crate) fn settle<S: Section>(heard: Heard<S>, asked: Asked, held: Option<&Held>) -> (S, Option<Known>) {
     use proto::SectionState::{Fresh, Missing, Pending, Redacted, Stale};
+    let known = held.and_then(|held| held.known.as_ref());
     let reason = why(&heard, S::SOURCE);
     let mut keep = None;
     let (mut section, status) = match heard {
         Heard::Said(said) => {
-            keep = worth_keeping(&said, asked, known);
+            keep = worth_keeping(said.encode_to_vec(), S::KIND, asked, held);
             (said, section_status(S::SOURCE, Fresh, reason, Some(asked)))
         }
         Heard::Behind(said) => (said, section_status(S::SOURCE, Stale, reason, Some(asked))),
-        Heard::Nothing(_) => (S::default(), section_status(S::SOURCE, Missing, reason, Some(asked))),
+        Heard::Nothing(_) => {
+            let status = section_status(S::SOURCE, Missing, reason, Some(asked));
+            if S::KIND == SectionKind::Value {
+                let plain = nothing::<S>(&status.reason).encode_to_vec();
+                keep = worth_keeping(plain, S::KIND, asked, held);
+            }
+            (S::default(), status)
+        }
         Heard::Forbidden(_) => (S::default(), section_status(S::SOURCE, Redacted, reason, None)),
         Heard::Nobody => (S::default(), section_status(S::SOURCE, Missing, reason, None)),
         Heard::Failed(_) | Heard::Late => {
             match known.and_then(|known| Some((S::decode(known.plain.as_slice()).ok()?, known))) {
-                Some((last, known)) => {
+                Some((mut last, known)) => {
                     let said = Asked { at: known.as_of, position: known.position };
-                    (last, section_status(S::SOURCE, Stale, reason, Some(said)))
+                    let state = match last.status().take() {
+                        Some(nothing) if nothing.state() == Missing => Missing,
+                        _ if held.is_some_and(Held::behind) => Pending,
+                        _ => Stale,
+                    };
+                    (last, section_status(S::SOURCE, state, reason, Some(said)))
                 }
                 None => (S::default(), section_status(S::SOURCE, Pending, reason, None)),
             }
@@ -187,11 +204,19 @@ pub(crate) fn settle<S: Section>(heard: Heard<S>, asked: Asked, known: Option<&K
 /// How old what is kept may become before the same is kept again.
 const KEPT_MICROS: i64 = 60_000_000;
 
-fn worth_keeping<S: Section>(said: &S, asked: Asked, known: Option<&Known>) -> Option<Known> {
-    let plain = said.encode_to_vec();
-    let old = known.is_none_or(|known| asked.at.micros_since(known.as_of) > KEPT_MICROS);
+/// That there is nothing, as it is kept.
+pub(crate) fn nothing<S: Section>(reason: &str) -> S {
+    let mut section = S::default();
+    *section.status() = Some(section_status(S::SOURCE, proto::SectionState::Missing, reason.to_owned(), None));
+    section
+}
+
+fn worth_keeping(plain: Vec<u8>, kind: SectionKind, asked: Asked, held: Option<&Held>) -> Option<Known> {
+    let known = held.and_then(|held| held.known.as_ref());
+    let old =
+        held.is_none_or(Held::behind) || known.is_none_or(|known| asked.at.micros_since(known.as_of) > KEPT_MICROS);
     // Scores and values move with every moment: those are worth a write now and then alone.
-    let moves = matches!(S::KIND, SectionKind::Scores | SectionKind::Value);
+    let moves = matches!(kind, SectionKind::Scores | SectionKind::Value);
     let differs = !moves && known.is_some_and(|known| known.plain != plain);
     (old || differs).then_some(Known { position: asked.position, as_of: asked.at, plain })
 }
@@ -211,8 +236,9 @@ mod tests {
         proto::CardSection { display_name: name.to_owned(), ..proto::CardSection::default() }
     }
 
-    fn known(name: &str) -> Known {
-        Known { position: 3, as_of: asked(0).at, plain: card(name).encode_to_vec() }
+    fn known(name: &str) -> Held {
+        let known = Known { position: 3, as_of: asked(0).at, plain: card(name).encode_to_vec() };
+        Held { known: Some(known), wanted: 3 }
     }
 
     fn state(section: &proto::CardSection) -> (proto::SectionState, i64) {

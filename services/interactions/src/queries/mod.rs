@@ -5,7 +5,9 @@ mod caller;
 mod cases;
 mod commitments;
 mod heard;
+mod held;
 mod interactions;
+mod learned;
 mod said;
 mod surveys;
 
@@ -16,10 +18,12 @@ pub(crate) use commitments::{
     CommitmentList, CommitmentView, get_commitment, list_case_events, list_commitments, show_commitment,
 };
 pub(crate) use heard::{Asked, Heard, Section, Unasked, hear, section_status, settle, why};
+pub(crate) use held::{Standing, serve};
 pub(crate) use interactions::{
     InteractionList, InteractionView, Timeline, find_interactions, find_versions, get_interaction, get_timeline,
     get_version, list_interactions,
 };
+pub(crate) use learned::{Learning, learn, nameless};
 pub(crate) use surveys::{
     ResponseList, ResponseView, SurveyStats, get_response, get_survey, get_survey_stats, list_responses, list_surveys,
 };

@@ -13,6 +13,7 @@ mod interaction;
 mod participant;
 pub(crate) mod sealing;
 mod section;
+mod section_mark;
 mod survey;
 mod tie;
 mod timeline;
@@ -35,7 +36,10 @@ pub(crate) use interaction::{
     interaction_known, interaction_list,
 };
 pub(crate) use participant::StoredParticipant;
-pub(crate) use section::{Known, Mark, SectionKey, section_drop, section_find, section_marks, section_put};
+pub(crate) use section::{Held, Known, Mark, SectionKey, section_find, section_held, section_marks, section_put};
+pub(crate) use section_mark::{
+    desk_reset, section_behind, section_floor, section_forget, section_mark, section_mark_kept,
+};
 pub(crate) use survey::{
     Counting, ResponsePage, ResponseRow, SurveyRow, case_known, response_count, response_find, response_insert,
     response_list, response_retract, survey_find, survey_insert, survey_list,

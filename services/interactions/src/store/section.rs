@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rapport_store::sea_orm::{ConnectionTrait, DbErr, Value};
 use rapport_store::{Rows, Sql, Store, StoreError, Subject, Tx, read_error};
@@ -67,27 +67,20 @@ pub(crate) async fn section_put(tx: &Tx, sections: &BTreeMap<SectionKey, Known>)
     Ok(())
 }
 
-/// Forgets what is kept of parties, of one sort and of every facet, where it knows less of the source's feed than
-/// `position`.
-pub(crate) async fn section_drop(
-    tx: &Tx,
-    parties: &BTreeSet<(TenantId, Uuid)>,
-    kind: SectionKind,
-    position: i64,
-) -> Result<(), StoreError> {
-    let parties: Vec<&(TenantId, Uuid)> = parties.iter().collect();
-    for some in parties.chunks(5_000) {
-        let values = some.iter().flat_map(|(tenant, party)| [Value::from(tenant.as_str()), Value::from(*party)]);
-        Sql::new(tx.db(), "DELETE FROM desk_section WHERE ")
-            .in_rows(&["tenant", "party"], values.collect())
-            .text(" AND kind = ")
-            .bind(kind.code())
-            .text(" AND position < ")
-            .bind(position)
-            .execute(tx.db())
-            .await?;
+/// A row of the projection.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Held {
+    /// The last that the service said; none where only the feed spoke of it, and where its key was destroyed.
+    pub(crate) known: Option<Known>,
+    /// The last position of the source's feed that spoke of it: what is known is behind where this is after it.
+    pub(crate) wanted: i64,
+}
+
+impl Held {
+    /// Whether something is known to have happened that is not in it.
+    pub(crate) fn behind(&self) -> bool {
+        self.known.as_ref().is_none_or(|known| known.position < self.wanted)
     }
-    Ok(())
 }
 
 /// What is kept of some parties, of one sort or of all.
@@ -100,22 +93,35 @@ pub(crate) async fn section_find(
     parties: &[Uuid],
     kind: Option<SectionKind>,
 ) -> Result<BTreeMap<SectionKey, Known>, Error> {
+    let held = section_held(store, tenant, parties, kind).await?;
+    Ok(held.into_iter().filter_map(|(key, held)| Some((key, held.known?))).collect())
+}
+
+/// The rows of some parties, of one sort or of all.
+///
+/// # Errors
+/// Unavailable.
+pub(crate) async fn section_held(
+    store: &Store,
+    tenant: &TenantId,
+    parties: &[Uuid],
+    kind: Option<SectionKind>,
+) -> Result<BTreeMap<SectionKey, Held>, Error> {
     let rows = rows(store.reader(), tenant, parties, kind).await.map_err(read_error)?;
+    let said = rows.iter().filter(|row| !row.sealed.is_empty());
     let sealed: Vec<(Subject, Vec<u8>)> =
-        rows.iter().map(|(key, _, sealed)| (subject(tenant, key.party), sealed.clone())).collect();
-    if sealed.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let opened = store.unseal_many(SECTION, &sealed).await?;
-    let known = rows
-        .into_iter()
-        .zip(opened)
-        .filter_map(|((key, (position, as_of), _), plain)| Some((key, Known { position, as_of, plain: plain? })));
-    Ok(known.collect())
+        said.map(|row| (subject(tenant, row.key.party), row.sealed.clone())).collect();
+    let mut opened =
+        if sealed.is_empty() { Vec::new() } else { store.unseal_many(SECTION, &sealed).await? }.into_iter();
+    let held = rows.into_iter().map(|Row { key, position, as_of, wanted, sealed }| {
+        let plain = if sealed.is_empty() { None } else { opened.next().flatten() };
+        (key, Held { known: plain.map(|plain| Known { position, as_of, plain }), wanted })
+    });
+    Ok(held.collect())
 }
 
 /// Which section of whom is kept, and how new it is.
-pub(crate) type Mark = (Uuid, i16, String, i64, i64);
+pub(crate) type Mark = (Uuid, i16, String, i64, i64, i64);
 
 /// What is kept of some parties, of one sort or of all, without what it says: to notice that something was learned,
 /// whichever replica learned it.
@@ -128,7 +134,7 @@ pub(crate) async fn section_marks(
     if parties.is_empty() {
         return Ok(Vec::new());
     }
-    let mut sql = Sql::new(db, "SELECT party, kind, facet, position, as_of FROM desk_section WHERE tenant = ")
+    let mut sql = Sql::new(db, "SELECT party, kind, facet, position, as_of, wanted FROM desk_section WHERE tenant = ")
         .bind(tenant.as_str())
         .text(" AND ")
         .in_list("party", parties.iter().map(|party| Value::from(*party)).collect());
@@ -143,13 +149,20 @@ pub(crate) async fn section_marks(
             row.try_get_by_index(2)?,
             row.try_get_by_index(3)?,
             row.try_get_by_index(4)?,
+            row.try_get_by_index(5)?,
         ));
     }
     marks.sort_unstable();
     Ok(marks)
 }
 
-type Row = (SectionKey, (i64, Timestamp), Vec<u8>);
+struct Row {
+    key: SectionKey,
+    position: i64,
+    as_of: Timestamp,
+    wanted: i64,
+    sealed: Vec<u8>,
+}
 
 async fn rows(
     db: &impl ConnectionTrait,
@@ -157,9 +170,8 @@ async fn rows(
     parties: &[Uuid],
     kind: Option<SectionKind>,
 ) -> Result<Vec<Row>, DbErr> {
-    let mut sql = Sql::new(db, "SELECT party, kind, facet, position, as_of, sealed FROM desk_section WHERE tenant = ")
-        .bind(tenant.as_str())
-        .text(" AND ");
+    let text = "SELECT party, kind, facet, position, as_of, wanted, sealed FROM desk_section WHERE tenant = ";
+    let mut sql = Sql::new(db, text).bind(tenant.as_str()).text(" AND ");
     sql = match parties {
         [one] => sql.text("party = ").bind(*one),
         several => sql.in_list("party", several.iter().map(|party| Value::from(*party)).collect()),
@@ -179,7 +191,8 @@ async fn rows(
             facet: row.try_get_by_index(2)?,
         };
         let as_of = Timestamp::from_micros(row.try_get_by_index(4)?);
-        found.push((key, (row.try_get_by_index(3)?, as_of), row.try_get_by_index(5)?));
+        let (position, wanted) = (row.try_get_by_index(3)?, row.try_get_by_index(5)?);
+        found.push(Row { key, position, as_of, wanted, sealed: row.try_get_by_index(6)? });
     }
     Ok(found)
 }

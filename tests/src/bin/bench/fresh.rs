@@ -85,13 +85,13 @@ async fn half(address: String, rate: f64, length: Duration) -> f64 {
 
 /// How long each probe took to be seen.
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     scores: Vec<Duration>,
     contexts: Vec<Duration>,
 }
 
 /// Records interactions of one party, one after the other, and looks until each is counted.
-async fn probe(address: &str, length: Duration) -> Seen {
+pub(crate) async fn probe(address: &str, length: Duration) -> Seen {
     let channel = channel(address).await;
     let mut interactions = InteractionServiceClient::new(channel.clone());
     let mut scores = ScoreServiceClient::new(channel.clone());

@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::naive::Naive;
+use crate::naive_desk::NaiveDesk;
 use crate::naive_ledger::NaiveLedger;
 
 /// Who answers.
@@ -24,6 +25,8 @@ pub(crate) enum Side {
     Naive,
     /// The service of parties, alone.
     Parties,
+    /// The desk's baselines.
+    NaiveDesk,
     /// The ledger, alone.
     Ledger,
     /// The ledger by the transaction of the textbook.
@@ -43,6 +46,7 @@ pub(crate) async fn serve(side: Side, data: PathBuf, url: String) {
         Side::Suite => rapport::modules(),
         Side::Parties => rapport::modules().into_iter().filter(|module| module.name() == "stakeholders").collect(),
         Side::Naive => vec![Box::new(Naive::new(&data, &url).await)],
+        Side::NaiveDesk => vec![Box::new(NaiveDesk::new(&data, &url).await)],
         Side::Ledger => rapport::modules().into_iter().filter(|module| module.name() == "loyalty").collect(),
         Side::NaiveLedger => vec![Box::new(NaiveLedger::new(&data, &url).await)],
     };
@@ -83,6 +87,13 @@ impl Host {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = lines.next_line().await.unwrap().expect("the side listens");
         Host { child, address, place }
+    }
+
+    /// How much memory the side holds, in MiB.
+    pub(crate) fn memory(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        resident.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
     }
 
     /// CPU seconds that the side has used.

@@ -1,12 +1,15 @@
 //! The benchmark: figures as ratios beside baselines of the same run. It is no test and passes nothing.
 //!
-//! `cargo run --release -p rapport-tests --bin bench -- [write|stream|fresh|fit|ledger|start|import|all] [--store sqlite|postgres|both]
-//! [--in-flight 1,16,64,256] [--seconds 3] [--rounds 3] [--rows 20000] [--postgres URL]`
+//! `cargo run --release -p rapport-tests --bin bench -- [write|stream|fresh|fit|ledger|desk|start|import|all] [--store sqlite|postgres|both]
+//! [--in-flight 1,16,64,256] [--seconds 3] [--rounds 3] [--rows 20000]
+//! [--parties 20000 --interactions 200000] [--postgres URL]`
 //!
 //! Each side runs in a process of its own (this program again), so that its CPU can be told from the load's. Pairs run
 //! in alternated rounds and medians are printed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
+mod desk;
+mod fill;
 mod fit;
 mod fresh;
 mod host;
@@ -14,6 +17,7 @@ mod import;
 mod ledger;
 mod load;
 mod naive;
+mod naive_desk;
 mod naive_ledger;
 mod raw;
 mod start;
@@ -44,6 +48,12 @@ struct Arguments {
     /// Rows of an imported file.
     #[arg(long, default_value_t = 20_000, global = true)]
     rows: usize,
+    /// How many parties the desk's figures are taken with.
+    #[arg(long, default_value_t = 20_000, global = true)]
+    parties: usize,
+    /// How many interactions of all of them.
+    #[arg(long, default_value_t = 200_000, global = true)]
+    interactions: usize,
     /// A PostgreSQL server on which databases may be made; a cluster of the benchmark's own unless given.
     #[arg(long, env = "RAPPORT_TEST_POSTGRES_URL", global = true)]
     postgres: Option<String>,
@@ -63,6 +73,8 @@ enum What {
     Ledger,
     /// `rapport import` against raw 1000-row INSERT.
     Import,
+    /// The agent's desk: contexts and calls against baselines, and what ten times the data changes.
+    Desk,
     /// Time to the first RPC, size of the binary, idle memory.
     Start,
     /// Everything.
@@ -134,6 +146,10 @@ fn main() {
             }
             if matches!(what, What::Import | What::All) {
                 import::measure(&plan, arguments.rows, admin.as_deref()).await;
+            }
+            if matches!(what, What::Desk | What::All) {
+                let size = desk::Size { parties: arguments.parties, interactions: arguments.interactions };
+                desk::measure(&plan, size, admin.as_deref()).await;
             }
             if matches!(what, What::Fresh | What::All) {
                 fresh::measure(&plan, admin.as_deref()).await;

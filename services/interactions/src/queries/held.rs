@@ -1,0 +1,121 @@
+//! What of the projection is shown as it is, without asking anybody.
+
+use rapport_proto::interactions::v1 as proto;
+use rapport_types::time::Timestamp;
+
+use super::heard::{Asked, Section, section_status};
+use crate::store::Held;
+
+/// What was said longer ago is asked for again, if the service is there: scores decay, consents and points expire.
+const OLD_MICROS: i64 = 3_600_000_000;
+
+/// How a consumer of another service's feed stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    /// Everything of the feed up to here is applied.
+    pub(crate) position: i64,
+    /// Nothing is consumed here: what is kept may be of any age.
+    pub(crate) unknown: bool,
+    /// Why the feed cannot be reached, in a sentence; empty when it is heard.
+    pub(crate) away: String,
+    /// There is more of the feed than was applied, and has been for a while.
+    pub(crate) lagging: bool,
+    /// Everything that the caller has seen is applied, as far as one can know.
+    pub(crate) reached: bool,
+}
+
+/// The section that is kept, as it is shown; none where its service has to be asked first.
+pub(crate) fn serve<S: Section>(held: Option<&Held>, floor: i64, standing: &Standing, now: Timestamp) -> Option<S> {
+    use proto::SectionState::{Fresh, Missing, Pending, Stale};
+    let held = held?;
+    let known = held.known.as_ref()?;
+    // Whoever names what they have seen waits for it, also where its service seems to be away.
+    if standing.unknown || !standing.reached {
+        return None;
+    }
+    let behind = held.behind() || known.position < floor;
+    let old = now.micros_since(known.as_of) > OLD_MICROS;
+    let (state, reason) = if !standing.away.is_empty() {
+        // Nobody waits for a service that is known to be away.
+        (Stale, standing.away.clone())
+    } else if behind || old {
+        return None;
+    } else if standing.lagging {
+        (Pending, format!("what {} tells is not all applied yet", S::SOURCE))
+    } else {
+        (Fresh, String::new())
+    };
+    let mut section = S::decode(known.plain.as_slice()).ok()?;
+    // Nothing of the feed since then spoke of it, so it holds all that was applied.
+    let position = if behind { known.position } else { known.position.max(standing.position) };
+    let said = Some(Asked { at: known.as_of, position });
+    let status = match section.status().take() {
+        Some(nothing) if nothing.state() == Missing => section_status(S::SOURCE, Missing, nothing.reason, said),
+        _ => section_status(S::SOURCE, state, reason, said),
+    };
+    *section.status() = Some(status);
+    Some(section)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use prost::Message;
+    use proto::SectionState::{Fresh, Missing, Pending, Stale};
+
+    use super::super::heard::nothing;
+    use super::*;
+    use crate::store::Known;
+
+    const NOW: i64 = 1_700_000_000_000_000;
+
+    fn standing() -> Standing {
+        Standing { position: 9, unknown: false, away: String::new(), lagging: false, reached: true }
+    }
+
+    fn held(position: i64, wanted: i64, age_micros: i64) -> Held {
+        let card = proto::CardSection { display_name: "Ana".to_owned(), ..proto::CardSection::default() };
+        let as_of = Timestamp::from_micros(NOW - age_micros);
+        Held { known: Some(Known { position, as_of, plain: card.encode_to_vec() }), wanted }
+    }
+
+    fn shown(held: &Held, floor: i64, standing: &Standing) -> Option<(proto::SectionState, i64)> {
+        let section: proto::CardSection = serve(Some(held), floor, standing, Timestamp::from_micros(NOW))?;
+        assert_eq!(section.display_name, "Ana");
+        let status = section.status.unwrap();
+        assert_eq!(status.reason.is_empty(), status.state() == Fresh);
+        Some((status.state(), status.position))
+    }
+
+    #[test]
+    fn what_nothing_was_told_of_since_is_as_fresh_as_the_feed() {
+        assert_eq!(shown(&held(3, 3, 0), 0, &standing()), Some((Fresh, 9)));
+        assert_eq!(shown(&held(11, 3, 0), 0, &standing()), Some((Fresh, 11)));
+        assert_eq!(shown(&held(3, 3, 0), 0, &Standing { lagging: true, ..standing() }), Some((Pending, 9)));
+        let away = Standing { away: "gone".to_owned(), ..standing() };
+        assert_eq!(shown(&held(3, 3, OLD_MICROS * 9), 0, &away), Some((Stale, 9)));
+        assert_eq!(shown(&held(3, 4, 0), 0, &away), Some((Stale, 3)));
+        assert_eq!(shown(&held(3, 3, 0), 0, &Standing { reached: false, ..away }), None);
+    }
+
+    #[test]
+    fn what_may_lack_something_is_asked_for() {
+        assert_eq!(shown(&held(3, 4, 0), 0, &standing()), None);
+        assert_eq!(shown(&held(3, 3, 0), 4, &standing()), None);
+        assert_eq!(shown(&held(3, 3, OLD_MICROS + 1), 0, &standing()), None);
+        assert_eq!(shown(&held(3, 3, 0), 0, &Standing { reached: false, ..standing() }), None);
+        assert_eq!(shown(&held(3, 3, 0), 0, &Standing { unknown: true, ..standing() }), None);
+        assert_eq!(shown(&Held { known: None, wanted: 3 }, 0, &standing()), None);
+    }
+
+    #[test]
+    fn that_there_is_nothing_is_kept_too() {
+        let plain = nothing::<proto::ValueSection>("the party has ordered nothing").encode_to_vec();
+        let known = Known { position: 1, as_of: Timestamp::from_micros(NOW), plain };
+        let held = Held { known: Some(known), wanted: 0 };
+        let section: proto::ValueSection = serve(Some(&held), 0, &standing(), Timestamp::from_micros(NOW)).unwrap();
+        let status = section.status.unwrap();
+        assert_eq!((status.state(), status.position), (Missing, 9));
+        assert_eq!(status.reason, "the party has ordered nothing");
+    }
+}
