@@ -20,8 +20,10 @@ fn of_message(message: &MessageDescriptor, depth: usize) -> Value {
         "google.protobuf.Struct" => return json!({}),
         "google.protobuf.Value" => return Value::Null,
         "google.protobuf.ListValue" => return json!([]),
-        // What may stand in an Any, only the server's other descriptors say.
-        "google.protobuf.Any" => return json!({"@type": "type.googleapis.com/google.protobuf.Empty", "value": {}}),
+        // Any message of the contract may stand in an Any; this one shows how its type is told.
+        "google.protobuf.Any" => {
+            return json!({"@type": "type.googleapis.com/google.protobuf.Timestamp", "value": "2026-01-31T12:00:00Z"});
+        }
         _ => {}
     }
     let mut object = Map::new();
