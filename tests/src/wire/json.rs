@@ -57,9 +57,12 @@ pub(super) fn with_request_id(method: &MethodDescriptor, example: &str, number: 
     if method.input().get_field_by_name("request_id").is_some() {
         request["requestId"] = json!(format!("018f0000-0000-7000-8000-{number:012x}"));
     }
-    let items = request.get_mut("items").and_then(Value::as_array_mut);
-    for item in items.into_iter().flatten() {
-        item["requestId"] = json!(format!("018f0000-0000-7000-8000-{number:012x}"));
+    // Batches carry one per item.
+    for list in ["items", "requests"] {
+        let items = request.get_mut(list).and_then(Value::as_array_mut);
+        for item in items.into_iter().flatten() {
+            item["requestId"] = json!(format!("018f0000-0000-7000-8000-{number:012x}"));
+        }
     }
     request.to_string()
 }
