@@ -128,7 +128,7 @@ async fn history(stage: &Stage, dice: &mut Dice) {
             7 => {
                 let request = stakeholders::AssignRoleRequest {
                     party: party.name.clone(),
-                    role: Some(role(*dice.of(&["customer", "supplier", "dealer", "media"]))),
+                    role: Some(role(dice.of::<&str>(&["customer", "supplier", "dealer", "media"]))),
                     ..Default::default()
                 };
                 // One that is held already is refused.

@@ -223,7 +223,7 @@ impl About<'_> {
             let score = section.scores.into_iter().find(|score| score.definition == HEALTH)?;
             (score.contribution_count > 0).then_some((party, score.value_micros))
         });
-        unknown.retain(|id| held.get(&self.key(*id, SectionKind::Scores, "")).is_none());
+        unknown.retain(|id| !held.contains_key(&self.key(*id, SectionKind::Scores, "")));
         (health.collect(), lack, unknown)
     }
 

@@ -300,12 +300,10 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
-    fn rows(
-        kind: Kind,
-        format: Format,
-        content: &[u8],
-        maps: &[(&str, &str)],
-    ) -> Result<Vec<Result<u64, (u64, Reject)>>, String> {
+    /// The line of a row, and what is wrong with it.
+    type Told = Result<u64, (u64, Reject)>;
+
+    fn rows(kind: Kind, format: Format, content: &[u8], maps: &[(&str, &str)]) -> Result<Vec<Told>, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content).unwrap();
         let maps: Vec<(String, String)> = maps.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
