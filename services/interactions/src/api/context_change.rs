@@ -237,7 +237,8 @@ mod tests {
         assert!(changed(&before, &context(9, 49_999_999)).is_empty());
         assert_eq!(changed(&before, &context(9, 49_900_000)), ["scores"]);
         let mut late = context(9, 50_000_000);
-        late.card.as_mut().unwrap().status = status_of(9, proto::SectionState::Pending);
+        let nothing = proto::SectionStatus { as_of_time: None, ..status_of(9, proto::SectionState::Pending).unwrap() };
+        late.card.as_mut().unwrap().status = Some(nothing);
         assert_eq!(changed(&before, &late), ["card"]);
         assert!(waits(&late) && !waits(&before));
         // An agent goes on seeing what was there.
