@@ -101,10 +101,9 @@ pub fn error_of(status: Status) -> Error {
 }
 
 /// Whether the connection broke under a call. The transport says UNKNOWN then, as it cannot know what became of it; for
-/// whoever can ask again it is a service that is away.
+/// whoever can ask again it is a service that is away. Only what came about on this side has a source.
 fn cut_off(status: &Status) -> bool {
-    let source = std::error::Error::source(status);
-    status.code() == Code::Unknown && source.is_some_and(|source| source.is::<tonic::transport::Error>())
+    status.code() == Code::Unknown && status.details().is_empty() && std::error::Error::source(status).is_some()
 }
 
 /// What is wrong when a message of a *request* stream cannot be read: bytes that do not decode are the caller's fault,
@@ -245,6 +244,13 @@ fn causes(error: &Error) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+
+    #[test]
+    fn a_connection_that_breaks_is_a_service_that_is_away() {
+        let broken = std::io::Error::new(std::io::ErrorKind::BrokenPipe, "gone");
+        assert_eq!(error_of(Status::from_error(Box::new(broken))).kind, Kind::Unavailable);
+        assert_eq!(error_of(Status::unknown("somebody else said so")).kind, Kind::Internal);
+    }
 
     #[test]
     fn an_error_survives_the_way_there_and_back() {
