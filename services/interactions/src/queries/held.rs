@@ -4,6 +4,7 @@ use rapport_proto::interactions::v1 as proto;
 use rapport_types::time::Timestamp;
 
 use super::heard::{Asked, Section, section_status};
+use crate::domain::SectionKind;
 use crate::store::Held;
 
 /// What was said longer ago is asked for again, if the service is there: scores decay, consents and points expire.
@@ -35,10 +36,12 @@ pub(crate) fn serve<S: Section>(held: Option<&Held>, floor: i64, standing: &Stan
     }
     let behind = held.behind() || known.position < floor;
     let old = now.micros_since(known.as_of) > OLD_MICROS;
+    // No event tells that an order has reached a party's history: what is kept of its worth is for when nobody can say.
+    let untold = S::KIND == SectionKind::Value;
     let (state, reason) = if !standing.away.is_empty() {
         // Nobody waits for a service that is known to be away.
         (Stale, standing.away.clone())
-    } else if behind || old {
+    } else if behind || old || untold {
         return None;
     } else if standing.lagging {
         (Pending, format!("what {} tells is not all applied yet", S::SOURCE))
@@ -110,12 +113,23 @@ mod tests {
 
     #[test]
     fn that_there_is_nothing_is_kept_too() {
-        let plain = nothing::<proto::ValueSection>("the party has ordered nothing").encode_to_vec();
+        let plain = nothing::<proto::LoyaltySection>("the party is no member").encode_to_vec();
         let known = Known { position: 1, as_of: Timestamp::from_micros(NOW), plain };
         let held = Held { known: Some(known), wanted: 0 };
-        let section: proto::ValueSection = serve(Some(&held), 0, &standing(), Timestamp::from_micros(NOW)).unwrap();
+        let section: proto::LoyaltySection = serve(Some(&held), 0, &standing(), Timestamp::from_micros(NOW)).unwrap();
         let status = section.status.unwrap();
         assert_eq!((status.state(), status.position), (Missing, 9));
-        assert_eq!(status.reason, "the party has ordered nothing");
+        assert_eq!(status.reason, "the party is no member");
+    }
+
+    #[test]
+    fn worth_is_asked_for_while_anybody_can_say() {
+        let known = |plain| Known { position: 3, as_of: Timestamp::from_micros(NOW), plain };
+        let held = Held { known: Some(known(proto::ValueSection::default().encode_to_vec())), wanted: 3 };
+        let now = Timestamp::from_micros(NOW);
+        assert!(serve::<proto::ValueSection>(Some(&held), 0, &standing(), now).is_none());
+        let away = Standing { away: "gone".to_owned(), ..standing() };
+        let section = serve::<proto::ValueSection>(Some(&held), 0, &away, now).unwrap();
+        assert_eq!(section.status.unwrap().state(), Stale);
     }
 }
