@@ -89,6 +89,10 @@ const EXAMPLES: &[(&str, &str)] = &[
         r#"{"relationship": {"relationshipType": "knows", "fromParty": "$other", "toParty": "$party", "weight": 0.5, "scope": "golf"}}"#,
     ),
     (
+        "rapport.stakeholders.v1.RelationshipService.UpdateRelationship",
+        r#"{"relationship": {"name": "$relationship", "weight": 0.25, "scope": "tennis"}, "updateMask": "weight,scope"}"#,
+    ),
+    (
         "rapport.stakeholders.v1.RelationshipService.EndRelationship",
         r#"{"name": "$relationship", "reason": "moved on"}"#,
     ),

@@ -207,6 +207,10 @@ fn what_is_exported_makes_another_server_the_same() {
         assert_eq!(office.import("parties", &parties), (sum(3, 0, 0, 0), 0));
         assert_eq!(office.import("relationships", &ties), (sum(2, 0, 0, 3), 3));
         assert_eq!(office.import("relationships", &ties), (sum(0, 0, 2, 3), 3));
+        // Another weight corrects the edge that is there, once.
+        let lighter = office.file("lighter.jsonl", &TIES.replace("0.75", "0.5"));
+        assert_eq!(office.import("relationships", &lighter), (sum(0, 1, 1, 3), 3));
+        assert_eq!(office.import("relationships", &lighter), (sum(0, 0, 2, 3), 3));
         let rejects = std::fs::read_to_string(office.folder.path().join("ties.jsonl.rejects.jsonl")).unwrap();
         for part in [
             "\"line\":3",

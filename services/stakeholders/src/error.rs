@@ -1,10 +1,11 @@
 //! The failures that are this service's own, each with its reason and every value of its sentence.
 
-use rapport_types::{Error, reason};
+use rapport_types::{Error, Etag, reason};
 use uuid::Uuid;
 
 use crate::domain::identifier::Scheme;
-use crate::domain::names::{PartyName, RelationshipName};
+use crate::domain::names::PartyName;
+use crate::domain::relationship::Relationship;
 
 /// Another party holds the identifier. Kind AlreadyExists, reason `IDENTIFIER_TAKEN`, metadata `scheme` and `holder`.
 /// The value itself is personal and stays out.
@@ -17,11 +18,13 @@ pub fn identifier_taken(scheme: &Scheme, holder: Uuid) -> Error {
 
 /// The tie is there already. Kind AlreadyExists, reason `RELATIONSHIP_ALREADY_EXISTS`, metadata `name` and
 /// `relationship_type`.
-pub fn relationship_exists(existing: RelationshipName, kind: &str) -> Error {
+pub fn relationship_exists(existing: &Relationship) -> Error {
+    let (name, kind) = (existing.name(), &existing.kind);
     Error::already_exists(
         reason::RELATIONSHIP_ALREADY_EXISTS,
-        format!("{existing} ties the same parties as {kind} in that time already"),
+        format!("{name} ties the same parties as {kind} in that time already"),
     )
-    .with("name", existing)
+    .with("name", name)
     .with("relationship_type", kind)
+    .with("etag", Etag::of(existing.version))
 }

@@ -90,6 +90,21 @@ pub fn relationship_created(out: &mut Outbox, tenant: &TenantId, tie: &Relations
     out.event(tenant, tie.name(), tie.version, tie.validity.start().unwrap_or(tie.created_at), &message);
 }
 
+/// Fields of a tie were corrected.
+pub fn relationship_updated(out: &mut Outbox, tenant: &TenantId, tie: &Relationship, paths: &[&str]) {
+    let message = proto::RelationshipUpdated {
+        relationship: tie.name().to_string(),
+        relationship_type: tie.kind.clone(),
+        from_party: convert::party_name(tie.from),
+        to_party: convert::party_name(tie.to),
+        weight_micros: tie.weight.micros(),
+        valid_from_time: tie.validity.start().map(wire::to_timestamp),
+        valid_to_time: tie.validity.end().map(wire::to_timestamp),
+        changed_paths: paths.iter().map(ToString::to_string).collect(),
+    };
+    out.event(tenant, tie.name(), tie.version, tie.updated_at, &message);
+}
+
 /// A tie ended.
 pub fn relationship_ended(out: &mut Outbox, tenant: &TenantId, tie: &Relationship) {
     let message = proto::RelationshipEnded {

@@ -7,7 +7,7 @@ use rapport_testkit::sandbox::SandboxBuilder;
 use rapport_testkit::{Code, assert_reason};
 
 use super::messages::{DAY, after, micros, now, person};
-use super::relationships::{create, tie};
+use super::relationships::{create, tie, update};
 use super::stage::{ACME, GLOBEX, Positions, Stage, refused, unknown};
 
 rapport_testkit::each_world! {
@@ -148,7 +148,7 @@ async fn the_middle_is_ahead_until_its_ties_end(stage: &Stage) {
     assert_eq!(influence(stage, &ends[3].name, &seen).await.0.standing(), NetworkStanding::Unconnected);
     // The stronger of two is further ahead.
     let weak = Relationship { weight: Some(0.1), valid_from_time: began, ..tie("knows", &ends[0], &ends[1]) };
-    let (_, seen) = tied(stage, weak).await;
+    let (weak, seen) = tied(stage, weak).await;
     let [one, two, three] = [0, 1, 2].map(|place: usize| ends[place].name.clone());
     let [one, two, three] = [
         influence(stage, &one, &seen).await.0,
@@ -157,4 +157,11 @@ async fn the_middle_is_ahead_until_its_ties_end(stage: &Stage) {
     ];
     assert_eq!((one.rank, two.rank, three.rank), (2, 2, 4));
     assert!(one.percentile_micros == 333_333 && three.pagerank < two.pagerank);
+    // Corrected to a full weight, the tie carries more.
+    let full = update(&["weight"], Relationship { weight: None, ..weak });
+    let corrected = stage.relationships(ACME).update_relationship(full).await.expect("corrected");
+    let seen = positions(corrected.metadata());
+    let (stronger, network) = influence(stage, &one.party, &seen).await;
+    assert_eq!(network.stakeholders_position, position(corrected.metadata(), "stakeholders"));
+    assert!(stronger.pagerank > one.pagerank, "{} {}", stronger.pagerank, one.pagerank);
 }

@@ -94,7 +94,7 @@ fn poisons() -> BTreeMap<&'static str, Poisons> {
     }
     let mut poisons = BTreeMap::from([
         each!(stakeholders: PartyCreated PartyUpdated RoleAssigned RoleEnded IdentifierClaimed RelationshipCreated
-            RelationshipEnded ConsentRecorded),
+            RelationshipUpdated RelationshipEnded ConsentRecorded),
         each!(interactions: InteractionRecorded InteractionAmended InteractionRetracted OriginAttributed CaseOpened
             CaseTransitioned CaseReassigned CaseAssigned CommitmentMade CommitmentFellDue CommitmentKept CommitmentBroken
             CommitmentWaived SurveyCreated SurveyResponseRecorded),

@@ -1,6 +1,7 @@
 //! Ties between parties: their types, their life, their lists.
 
 use futures::future::join_all;
+use prost_types::FieldMask;
 use rapport_proto::stakeholders::v1::*;
 use rapport_proto::types::v1::Provenance;
 use rapport_testkit::asserts::{error_metadata, is_replayed, position, positions};
@@ -18,6 +19,7 @@ rapport_testkit::each_world! {
         types_are_built_in(&stage).await;
         a_tie_comes_back_as_it_was_understood(&stage).await;
         a_tie_is_there_once(&stage).await;
+        a_tie_is_corrected(&stage).await;
         a_tie_ends_once(&stage).await;
         wrong_ties_are_refused(&stage).await;
         lists_go_by_strength_and_time(&stage).await;
@@ -173,6 +175,7 @@ async fn a_tie_is_there_once(stage: &Stage) {
         let answer = relationships.create_relationship(create(tie("knows", from, to))).await;
         let status = assert_reason!(answer, Code::AlreadyExists, "RELATIONSHIP_ALREADY_EXISTS");
         assert_eq!(error_metadata(&status)["name"], knows.name);
+        assert_eq!(error_metadata(&status)["etag"], knows.etag);
     }
     // Directed ties differ by direction, and by type, and by time.
     let there = made(stage, tie("refers", small, great)).await;
@@ -197,6 +200,65 @@ async fn a_tie_is_there_once(stage: &Stage) {
     for answer in lost {
         assert_reason!(answer, Code::AlreadyExists, "RELATIONSHIP_ALREADY_EXISTS");
     }
+}
+
+/// An update of these fields.
+pub(super) fn update(paths: &[&str], relationship: Relationship) -> UpdateRelationshipRequest {
+    let mask = FieldMask { paths: paths.iter().map(ToString::to_string).collect() };
+    UpdateRelationshipRequest {
+        relationship: Some(relationship),
+        update_mask: Some(mask),
+        ..UpdateRelationshipRequest::default()
+    }
+}
+
+async fn a_tie_is_corrected(stage: &Stage) {
+    let mut relationships = stage.relationships(ACME);
+    let (firm, ana) = (stage.party(organization("Firm")).await, stage.party(person("Ana")).await);
+    let made = made(stage, Relationship { scope: "sales".into(), ..tie("employs", &firm, &ana) }).await;
+    let wanted = Relationship { weight: Some(0.25), scope: "buying".into(), ..made.clone() };
+    // What the mask does not name stays; an etag that was seen is that of the version it was.
+    let request = UpdateRelationshipRequest { request_id: fresh(), ..update(&["weight"], wanted.clone()) };
+    let answer = relationships.update_relationship(request.clone()).await.expect("corrected");
+    assert!(position(answer.metadata(), "stakeholders") > 0);
+    let lighter = answer.into_inner();
+    let expected = Relationship {
+        weight: Some(0.25),
+        etag: lighter.etag.clone(),
+        update_time: lighter.update_time,
+        ..made.clone()
+    };
+    assert_eq!(lighter, expected);
+    assert_ne!(lighter.etag, made.etag);
+    let replayed = relationships.update_relationship(request).await.expect("replayed");
+    assert!(is_replayed(replayed.metadata()));
+    let stale = relationships.update_relationship(update(&["scope"], wanted.clone())).await;
+    assert_reason!(stale, Code::Aborted, "ETAG_MISMATCH");
+    // Nothing to change makes no version.
+    let any = Relationship { etag: String::new(), ..wanted.clone() };
+    let same = relationships.update_relationship(update(&["weight"], any.clone())).await.expect("the same");
+    assert_eq!(same.into_inner(), lighter);
+    let all = relationships.update_relationship(update(&["*"], any.clone())).await.expect("all").into_inner();
+    assert_eq!((all.scope.as_str(), all.weight), ("buying", Some(0.25)));
+    let of_ana = ListRelationshipsRequest { party: ana.name.clone(), ..Default::default() };
+    assert_eq!(list(stage, of_ana).await.relationships, [all]);
+    refused(
+        relationships.update_relationship(update(&["to_party", "etag", "size", "scope", "scope"], any.clone())).await,
+        &[
+            ("update_mask.paths[0]", "IMMUTABLE_FIELD"),
+            ("update_mask.paths[1]", "OUTPUT_ONLY_FIELD"),
+            ("update_mask.paths[2]", "UNKNOWN_FIELD"),
+            ("update_mask.paths[4]", "DUPLICATE"),
+        ],
+    );
+    let heavy = Relationship { weight: Some(1.5), name: String::new(), ..any.clone() };
+    refused(
+        relationships.update_relationship(update(&["weight"], heavy)).await,
+        &[("relationship.name", "REQUIRED"), ("relationship.weight", "OUT_OF_RANGE")],
+    );
+    refused(relationships.update_relationship(update(&[], any.clone())).await, &[("update_mask", "REQUIRED")]);
+    let foreign = stage.relationships(GLOBEX).update_relationship(update(&["weight"], any)).await;
+    assert_reason!(foreign, Code::NotFound, "RESOURCE_NOT_FOUND");
 }
 
 async fn a_tie_ends_once(stage: &Stage) {

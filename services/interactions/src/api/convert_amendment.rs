@@ -1,16 +1,13 @@
 use rapport_proto::interactions::v1 as proto;
 use rapport_proto::types::v1 as types;
-use rapport_rpc::wire;
+use rapport_rpc::{masked, wire};
 use rapport_types::error::{Collector, FieldError};
 use rapport_types::reason;
 use rapport_types::time::Timestamp;
 
-use super::convert::{amount, channel, optional, provenance, too_many, topics, valence};
+use super::convert::{amount, channel, optional, provenance, topics, valence};
 use crate::commands::{Change, Reassign};
 use crate::domain::{Amendment, Direction, Effort, InteractionName, MAX_PARTICIPANTS, NewInteraction, PartyName, Slug};
-
-/// The most paths of a mask: more than there are fields.
-const MAX_PATHS: usize = 100;
 
 /// Reads an amendment. What is wrong goes to `fields`, all of it.
 pub(super) fn amendment(
@@ -19,8 +16,7 @@ pub(super) fn amendment(
     now: Timestamp,
 ) -> Option<(Change, Amendment)> {
     let message = fields.required("interaction", request.interaction.as_ref());
-    let paths = request.update_mask.as_ref().map(|mask| mask.paths.as_slice()).unwrap_or_default();
-    let wanted = wanted(fields, paths);
+    let wanted = masked(fields, request.update_mask.as_ref(), &Amendment::FIELDS, known);
     let name = message.map(|message| message.name.as_str());
     let change = change(
         fields,
@@ -110,33 +106,10 @@ fn named<T>(named: bool, read: impl FnOnce() -> Option<T>) -> Option<Option<T>> 
     if named { read().map(Some) } else { Some(None) }
 }
 
-/// The fields that a mask names.
-fn wanted(fields: &Collector, paths: &[String]) -> Option<Vec<&'static str>> {
-    if paths.is_empty() {
-        fields.push("update_mask", reason::REQUIRED, "must name the fields to change");
-        return None;
-    }
-    if paths.len() > MAX_PATHS {
-        return fields.check("update_mask.paths", Err(too_many(MAX_PATHS)));
-    }
-    if paths == ["*"] {
-        return Some(Amendment::FIELDS.to_vec());
-    }
-    let mut wanted: Vec<Option<&'static str>> = Vec::with_capacity(paths.len());
-    for (position, path) in paths.iter().enumerate() {
-        let found = fields.check(&format!("update_mask.paths[{position}]"), known(path));
-        if found.is_some() && wanted.contains(&found) {
-            fields.push(&format!("update_mask.paths[{position}]"), reason::DUPLICATE, "comes twice");
-        }
-        wanted.push(found);
-    }
-    wanted.into_iter().collect()
-}
-
 /// Whether a path may stand in a mask. The path is not repeated in the text: it could be anything.
-fn known(path: &str) -> Result<&'static str, FieldError> {
-    if let Some(known) = Amendment::FIELDS.iter().find(|known| **known == path) {
-        return Ok(known);
+fn known(path: &str) -> Result<(), FieldError> {
+    if Amendment::FIELDS.contains(&path) {
+        return Ok(());
     }
     if Amendment::OUTPUT_ONLY.contains(&path) {
         return Err(FieldError::new(reason::OUTPUT_ONLY_FIELD, "is set by the server"));

@@ -83,6 +83,20 @@ impl Learned {
                         valid_to: micros(created.valid_to_time.as_ref()),
                     })
                 })?;
+            } else if let Some(updated) = event.decode::<proto::RelationshipUpdated>() {
+                let updated = updated?;
+                let valid_to = micros(updated.valid_to_time.as_ref());
+                let over = valid_to.is_some_and(|end| end <= event.recorded_at.as_micros());
+                spoken.tie(event, &updated.relationship, &updated.from_party, &updated.to_party, |neighbor| {
+                    let tie = Tie {
+                        neighbor,
+                        relationship_type: updated.relationship_type.clone(),
+                        weight_micros: updated.weight_micros,
+                        valid_from: micros(updated.valid_from_time.as_ref()),
+                        valid_to,
+                    };
+                    (!over).then_some(tie)
+                })?;
             } else if let Some(ended) = event.decode::<proto::RelationshipEnded>() {
                 let ended = ended?;
                 // One that is to end later holds until then.

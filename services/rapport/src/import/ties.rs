@@ -1,11 +1,16 @@
 //! Relationships: edges name parties by their keys; those whose parties are not there yet come again at the end.
 
 use futures::stream::{self, StreamExt};
+use prost_types::FieldMask;
 use rapport_proto::stakeholders::v1::relationship_service_client::RelationshipServiceClient;
-use rapport_proto::stakeholders::v1::{CreateRelationshipRequest, ListRelationshipsRequest, Relationship};
+use rapport_proto::stakeholders::v1::{
+    CreateRelationshipRequest, ListRelationshipsRequest, Relationship, UpdateRelationshipRequest,
+};
+use rapport_proto::types::v1::Provenance;
 use rapport_rpc::{Transport, header};
 use rapport_types::error::{Error, Kind};
 use rapport_types::reason;
+use uuid::Uuid;
 
 use super::key::Keys;
 use super::parties::refused;
@@ -59,7 +64,35 @@ impl Ties {
         match made.await {
             Ok(answer) if answer.metadata().contains_key(header::REPLAYED) => Ok(Outcome::Unchanged),
             Ok(_) => Ok(Outcome::Created),
-            Err(error) if error.reason == reason::RELATIONSHIP_ALREADY_EXISTS => Ok(Outcome::Unchanged),
+            Err(error) if error.reason == reason::RELATIONSHIP_ALREADY_EXISTS => self.bring(request, &error).await,
+            Err(error) if matches!(error.kind, Kind::Unauthenticated | Kind::Denied) || passing(error.kind) => {
+                Err(error)
+            }
+            Err(error) => Ok(Outcome::Rejected(refused(&error))),
+        }
+    }
+
+    /// Brings a tie that is there to what the file says of it.
+    async fn bring(&self, wanted: CreateRelationshipRequest, exists: &Error) -> Result<Outcome, Error> {
+        let (Some(tie), Some(name)) = (wanted.relationship, exists.metadata.get("name")) else {
+            return Ok(Outcome::Rejected(refused(exists)));
+        };
+        let paths = told(&tie);
+        if paths.is_empty() {
+            return Ok(Outcome::Unchanged);
+        }
+        let request = UpdateRelationshipRequest {
+            relationship: Some(Relationship { name: name.clone(), ..tie }),
+            update_mask: Some(FieldMask { paths: paths.iter().map(ToString::to_string).collect() }),
+            request_id: Uuid::new_v4().to_string(),
+        };
+        let brought = tried(async || {
+            RelationshipServiceClient::new(self.transport.clone()).update_relationship(request.clone()).await
+        });
+        match brought.await {
+            // A version that it had before is one that nothing was changed in.
+            Ok(now) if exists.metadata.get("etag") == Some(&now.get_ref().etag) => Ok(Outcome::Unchanged),
+            Ok(_) => Ok(Outcome::Updated(paths.join(", "))),
             Err(error) if matches!(error.kind, Kind::Unauthenticated | Kind::Denied) || passing(error.kind) => {
                 Err(error)
             }
@@ -89,8 +122,36 @@ impl Ties {
             (known.from_party == tie.from_party && known.to_party == tie.to_party)
                 || (known.from_party == tie.to_party && known.to_party == tie.from_party)
         };
-        Ok(if listed.iter().any(ends) { Outcome::Unchanged } else { Outcome::Created })
+        Ok(match listed.iter().find(|known| ends(known)) {
+            None => Outcome::Created,
+            Some(known) => match differing(tie, known) {
+                paths if paths.is_empty() => Outcome::Unchanged,
+                paths => Outcome::Updated(paths.join(", ")),
+            },
+        })
     }
+}
+
+/// The fields that a row says and that can be corrected in a tie that is there. What a row leaves out stays.
+fn told(tie: &Relationship) -> Vec<&'static str> {
+    let told = [
+        ("weight", tie.weight.is_some()),
+        ("scope", !tie.scope.is_empty()),
+        ("provenance", tie.provenance.as_ref().is_some_and(|told| *told != Provenance::default())),
+    ];
+    told.into_iter().filter_map(|(path, said)| said.then_some(path)).collect()
+}
+
+/// Those of them that are otherwise in the tie that is there.
+fn differing(tie: &Relationship, known: &Relationship) -> Vec<&'static str> {
+    let mut paths = told(tie);
+    paths.retain(|path| match *path {
+        // Weights are kept to six decimals.
+        "weight" => (tie.weight.unwrap_or(1.0) - known.weight.unwrap_or(1.0)).abs() > 0.000_000_5,
+        "scope" => tie.scope.trim() != known.scope,
+        _ => tie.provenance != known.provenance,
+    });
+    paths
 }
 
 /// Nobody holds the key, so far.

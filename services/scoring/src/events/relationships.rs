@@ -35,6 +35,8 @@ impl Consumer for Relationships {
         for event in events {
             if let Some(created) = event.decode::<stakeholders::RelationshipCreated>() {
                 changes.push(created_tie(event, &created?)?);
+            } else if let Some(updated) = event.decode::<stakeholders::RelationshipUpdated>() {
+                changes.push(updated_tie(event, &updated?)?);
             } else if let Some(ended) = event.decode::<stakeholders::RelationshipEnded>() {
                 changes.push(ended_tie(event, &ended?)?);
             }
@@ -60,6 +62,21 @@ fn created_tie(event: &Event, created: &stakeholders::RelationshipCreated) -> Re
         weight_micros: Some(weight(created.weight_micros)?),
         since: Some(since),
         until: time(created.valid_to_time, "valid_to_time")?.unwrap_or(Timestamp::MAX),
+        position: event.position,
+    })
+}
+
+fn updated_tie(event: &Event, updated: &stakeholders::RelationshipUpdated) -> Result<TieChange, Error> {
+    Ok(TieChange {
+        tenant: event.tenant.clone(),
+        relationship: relationship(&updated.relationship)?,
+        version: event.version,
+        kind: updated.relationship_type.clone(),
+        from: party(&updated.from_party)?,
+        to: party(&updated.to_party)?,
+        weight_micros: Some(weight(updated.weight_micros)?),
+        since: time(updated.valid_from_time, "valid_from_time")?.or(Some(Timestamp::MIN)),
+        until: time(updated.valid_to_time, "valid_to_time")?.unwrap_or(Timestamp::MAX),
         position: event.position,
     })
 }

@@ -7,7 +7,7 @@ use tonic::{Request, Response, async_trait};
 
 use super::party::unread;
 use super::{Hands, SERVICE, convert};
-use crate::commands::{CreateRelationship, EndRelationship};
+use crate::commands::{CreateRelationship, EndRelationship, UpdateRelationship};
 use crate::domain::names::RelationshipName;
 use crate::domain::neighbourhood::{Budget, MAX_DEPTH};
 use crate::domain::relationship_type::BUILT_IN;
@@ -38,6 +38,32 @@ impl RelationshipService for RelationshipApi {
             let draft = given.and_then(|given| convert::relationship_in(&reading.at("relationship"), given));
             reading.fields.finish()?;
             let command = CreateRelationship { draft: draft.ok_or_else(unread)? };
+            let scope = call.scope(call.method, &request.request_id, &request)?;
+            let done = self.hands.store.submit(scope, command).await?;
+            Ok(written(SERVICE, done, |tie| convert::relationship_out(&tie)))
+        })
+        .await
+    }
+
+    async fn update_relationship(
+        &self,
+        request: Request<proto::UpdateRelationshipRequest>,
+    ) -> Reply<proto::Relationship> {
+        handle(request, |call, request| async move {
+            let reading = self.hands.reading();
+            reading.fields.check("request_id", wire::request_id(&request.request_id));
+            let tie = reading.fields.required("relationship", request.relationship.as_ref());
+            let inner = reading.at("relationship");
+            let name = tie.and_then(|tie| inner.fields.check("name", RelationshipName::parse(&tie.name)));
+            let mask = request.update_mask.as_ref();
+            let changes = tie.and_then(|tie| convert::relationship_changes_in(&inner, tie, mask, &reading.fields));
+            drop(inner);
+            reading.fields.finish()?;
+            let command = UpdateRelationship {
+                relationship: name.ok_or_else(unread)?.uuid(),
+                etag: tie.map(|tie| tie.etag.clone()).unwrap_or_default(),
+                changes: changes.ok_or_else(unread)?,
+            };
             let scope = call.scope(call.method, &request.request_id, &request)?;
             let done = self.hands.store.submit(scope, command).await?;
             Ok(written(SERVICE, done, |tie| convert::relationship_out(&tie)))

@@ -71,7 +71,7 @@ impl Command for CreateRelationship {
         let tie = draft.record(kinds, item.now)?;
         let ties = state.ties.entry((tenant.clone(), tie.from, tie.to)).or_default();
         if let Some(clash) = ties.iter().find(|other| other.clashes(&tie)) {
-            return Err(error::relationship_exists(clash.name(), &clash.kind));
+            return Err(error::relationship_exists(clash));
         }
         ties.push(tie.clone());
         events::relationship_created(out, tenant, &tie);

@@ -5,7 +5,7 @@ use rapport_store::{Command, Item, LockKey, Outbox, StoreError, Tx};
 use rapport_types::{Error, Etag, TenantId, Timestamp};
 use uuid::Uuid;
 
-use super::subject;
+use super::{relationship_lock, subject};
 use crate::domain::names::RelationshipName;
 use crate::domain::relationship::Relationship;
 use crate::events;
@@ -38,7 +38,7 @@ impl Command for EndRelationship {
     type Reply = Relationship;
 
     fn locks(&self, tenant: &TenantId) -> Vec<LockKey> {
-        vec![LockKey::of(tenant, "relationship", self.relationship.as_bytes())]
+        vec![relationship_lock(tenant, self.relationship)]
     }
 
     async fn load(tx: &Tx, items: &[Item<Self>]) -> Result<State, StoreError> {

@@ -9,6 +9,7 @@ mod end_role;
 mod record_consent;
 mod resolve_party;
 mod update_party;
+mod update_relationship;
 
 #[cfg(test)]
 mod bench;
@@ -22,6 +23,7 @@ pub use end_role::EndRole;
 pub use record_consent::RecordConsent;
 pub use resolve_party::ResolveParty;
 pub use update_party::UpdateParty;
+pub use update_relationship::UpdateRelationship;
 
 use std::collections::BTreeMap;
 
@@ -36,6 +38,11 @@ use crate::store::identifier::{self as rows, Value3};
 /// The lock on a party.
 fn party_lock(tenant: &TenantId, party: Uuid) -> LockKey {
     LockKey::of(tenant, "party", party.as_bytes())
+}
+
+/// The lock on a relationship.
+fn relationship_lock(tenant: &TenantId, relationship: Uuid) -> LockKey {
+    LockKey::of(tenant, "relationship", relationship.as_bytes())
 }
 
 /// The lock on a normalised identifier.

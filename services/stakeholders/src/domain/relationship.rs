@@ -93,6 +93,31 @@ pub struct Relationship {
     pub updated_at: Timestamp,
 }
 
+/// What an update does to one field of a tie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// How strong it is.
+    Weight(Weight),
+    /// What it is about.
+    Scope(String),
+    /// Where the fact came from.
+    Provenance(Provenance),
+}
+
+impl Change {
+    /// The fields that an update may name.
+    pub const PATHS: [&'static str; 3] = ["weight", "scope", "provenance"];
+
+    /// The path of the field, as in an update mask.
+    pub fn path(&self) -> &'static str {
+        match self {
+            Change::Weight(_) => "weight",
+            Change::Scope(_) => "scope",
+            Change::Provenance(_) => "provenance",
+        }
+    }
+}
+
 /// A tie to be recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelationshipDraft {
@@ -174,6 +199,27 @@ impl Relationship {
             && self.validity.overlaps(&other.validity)
     }
 
+    /// Makes the changes and tells the paths of those that changed something; then the tie is a version older.
+    pub fn change(&mut self, changes: &[Change], now: Timestamp) -> Vec<&'static str> {
+        let mut paths = Vec::new();
+        for change in changes {
+            let before = self.clone();
+            match change {
+                Change::Weight(weight) => self.weight = *weight,
+                Change::Scope(scope) => self.scope.clone_from(scope),
+                Change::Provenance(provenance) => self.provenance.clone_from(provenance),
+            }
+            if *self != before {
+                paths.push(change.path());
+            }
+        }
+        if !paths.is_empty() {
+            self.version += 1;
+            self.updated_at = now;
+        }
+        paths
+    }
+
     /// The tie with its end.
     ///
     /// # Errors
@@ -234,6 +280,17 @@ pub(crate) mod tests {
         let knows = draft("knows", 2, 1).record((Individual, Individual), NOW).unwrap();
         assert_eq!(knows.from, Uuid::from_u128(1), "a tie without direction has one form");
         assert!(knows.clashes(&draft("knows", 1, 2).record((Individual, Individual), NOW).unwrap()));
+    }
+
+    #[test]
+    fn only_what_changes_makes_a_version() {
+        let mut tie = draft("knows", 1, 2).record((PartyKind::Individual, PartyKind::Individual), NOW).unwrap();
+        let later = Timestamp::from_micros(2_000);
+        let half = Weight::parse(0.5).unwrap();
+        assert!(tie.change(&[Change::Weight(Weight::FULL), Change::Scope(String::new())], later).is_empty());
+        assert_eq!((tie.version, tie.updated_at), (1, NOW));
+        assert_eq!(tie.change(&[Change::Weight(half), Change::Scope("golf".into())], later), ["weight", "scope"]);
+        assert_eq!((tie.version, tie.updated_at, tie.weight), (2, later, half));
     }
 
     #[test]

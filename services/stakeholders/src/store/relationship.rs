@@ -121,7 +121,8 @@ pub async fn put(tx: &Tx, ties: &[(&TenantId, &Relationship)]) -> Result<(), DbE
     }
     rows.insert_with(
         tx.db(),
-        "ON CONFLICT (tenant, id) DO UPDATE SET valid_until = excluded.valid_until, ended = excluded.ended, \
+        "ON CONFLICT (tenant, id) DO UPDATE SET weight = excluded.weight, scope = excluded.scope, \
+         provenance = excluded.provenance, valid_until = excluded.valid_until, ended = excluded.ended, \
          end_reason = excluded.end_reason, version = excluded.version, updated_at = excluded.updated_at",
     )
     .await?;

@@ -12,7 +12,9 @@ pub(crate) use party_in::{changes_in, draft_in, identifier_in, kind_in, role_in}
 pub(crate) use party_out::{
     kind_to_proto, lifecycle_to_proto, party_out, role_out, role_status_to_proto, strength_to_proto,
 };
-pub(crate) use relationship::{neighborhood_out, relationship_in, relationship_out, type_out, types_in};
+pub(crate) use relationship::{
+    neighborhood_out, relationship_changes_in, relationship_in, relationship_out, type_out, types_in,
+};
 pub(crate) use resolution::{question_in, resolution_out};
 
 use rapport_proto::types::v1 as types;

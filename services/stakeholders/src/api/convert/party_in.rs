@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rapport_proto::stakeholders::v1 as proto;
-use rapport_rpc::wire;
+use rapport_rpc::{masked, wire};
 use rapport_types::error::FieldError;
 use rapport_types::{Collector, reason};
 
@@ -350,28 +350,7 @@ pub(crate) fn changes_in(
     root: &Collector,
     home: &str,
 ) -> Option<Vec<Change>> {
-    let paths = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
-    if paths.is_empty() {
-        root.push("update_mask", reason::REQUIRED, "must name the fields to change");
-        return None;
-    }
-    if !bounded(root, "update_mask.paths", paths, 100) {
-        return None;
-    }
-    let mut wanted: Vec<&str> = Vec::new();
-    for (index, path) in paths.iter().enumerate() {
-        if path == "*" {
-            wanted.extend(WRITABLE.iter().filter(|known| !paths.iter().any(|path| path == *known)));
-            continue;
-        }
-        if let Err(error) = known(path) {
-            root.push(&format!("update_mask.paths[{index}]"), error.reason, error.description);
-        } else if wanted.contains(&path.as_str()) {
-            root.push(&format!("update_mask.paths[{index}]"), reason::DUPLICATE, "comes twice");
-        } else {
-            wanted.push(path);
-        }
-    }
+    let wanted = masked(root, mask, WRITABLE, known)?;
     let read: Vec<_> = wanted.iter().map(|path| change_in(reading, party, path, home)).collect();
     read.into_iter().collect()
 }

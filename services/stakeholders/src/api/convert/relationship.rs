@@ -1,15 +1,16 @@
 //! Relationships, their types, and neighbourhoods.
 
 use rapport_proto::stakeholders::v1 as proto;
-use rapport_rpc::wire;
-use rapport_types::{Collector, Etag};
+use rapport_rpc::{masked, wire};
+use rapport_types::error::FieldError;
+use rapport_types::{Collector, Etag, reason};
 
 use super::{bounded, kind_to_proto, line, party_in, party_name, provenance_in, provenance_out, time};
 use crate::api::Reading;
 use crate::domain::names::RelationshipName;
 use crate::domain::party::PartyKind;
 use crate::domain::period::Period;
-use crate::domain::relationship::{Relationship, RelationshipDraft, Weight};
+use crate::domain::relationship::{Change, Relationship, RelationshipDraft, Weight};
 use crate::domain::relationship_type::RelationshipType;
 use crate::queries::{Neighbor, Neighborhood};
 
@@ -43,6 +44,43 @@ pub(crate) fn relationship_in(reading: &Reading<'_>, value: &proto::Relationship
         scope: scope?,
         provenance: provenance?,
     })
+}
+
+/// The changes that an update asks for, in the order of the mask.
+pub(crate) fn relationship_changes_in(
+    reading: &Reading<'_>,
+    value: &proto::Relationship,
+    mask: Option<&prost_types::FieldMask>,
+    root: &Collector,
+) -> Option<Vec<Change>> {
+    let fields = &reading.fields;
+    let wanted = masked(root, mask, &Change::PATHS, known)?;
+    let read: Vec<_> = wanted
+        .iter()
+        .map(|path| match *path {
+            "weight" => match value.weight {
+                Some(weight) => fields.check(path, Weight::parse(weight)).map(Change::Weight),
+                None => Some(Change::Weight(Weight::FULL)),
+            },
+            "scope" => line(fields, path, &value.scope, 200).map(Change::Scope),
+            _ => provenance_in(fields, value.provenance.as_ref()).map(Change::Provenance),
+        })
+        .collect();
+    read.into_iter().collect()
+}
+
+/// Whether a path may stand in a mask. The path is not repeated in the text: it could be anything.
+fn known(path: &str) -> Result<(), FieldError> {
+    if Change::PATHS.contains(&path) {
+        return Ok(());
+    }
+    if ["relationship_type", "from_party", "to_party", "valid_from_time", "valid_to_time"].contains(&path) {
+        return Err(FieldError::new(reason::IMMUTABLE_FIELD, "is fixed: end the relationship and record another"));
+    }
+    if ["name", "end_reason", "create_time", "update_time", "etag"].contains(&path) {
+        return Err(FieldError::new(reason::OUTPUT_ONLY_FIELD, "is set by the server, or by a method of its own"));
+    }
+    Err(FieldError::new(reason::UNKNOWN_FIELD, format!("must be one of {}", Change::PATHS.join(", "))))
 }
 
 /// A relationship as a message.
