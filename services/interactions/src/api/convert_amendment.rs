@@ -16,7 +16,7 @@ pub(super) fn amendment(
     now: Timestamp,
 ) -> Option<(Change, Amendment)> {
     let message = fields.required("interaction", request.interaction.as_ref());
-    let wanted = masked(fields, request.update_mask.as_ref(), &Amendment::FIELDS, known);
+    let wanted = masked(fields, request.update_mask.as_ref(), Amendment::FIELDS, known);
     let name = message.map(|message| message.name.as_str());
     let change = change(
         fields,
