@@ -86,12 +86,11 @@ impl Store {
             migrator.close().await?;
             migrated?;
             let pool = postgres::sequencer(options, service, &known)?;
-            (
-                postgres::writer(options, service, &doubt, &known)?,
-                postgres::reader(options, service, &known)?,
-                Some(sequencer::new(pool, position.clone(), stop.clone())),
-                None,
-            )
+            let writer = postgres::writer(options, service, &doubt, &known)?;
+            let reader = postgres::reader(options, service, &known)?;
+            let pools = [&pool, writer.get_postgres_connection_pool(), reader.get_postgres_connection_pool()];
+            postgres::fill(options, service, pools).await;
+            (writer, reader, Some(sequencer::new(pool, position.clone(), stop.clone())), None)
         } else if options.url == "sqlite" {
             let opened = sqlite::writer(options, service).await?;
             prepare(&opened.writer, &migrations, &world).await?;

@@ -18,6 +18,8 @@ pub struct StoreOptions {
     pub key_file: Option<PathBuf>,
     /// Connections for reads.
     pub max_readers: u32,
+    /// Connections that reads and writes on PostgreSQL each begin with, and keep: opening a store waits for them.
+    pub ready_connections: u32,
     /// Batches that may run at once on PostgreSQL (SQLite always has one). The store goes down to two by itself as the
     /// queue deepens, because few large batches then do more than many small ones.
     pub batches_in_flight: usize,
@@ -46,6 +48,7 @@ impl Default for StoreOptions {
             data: PathBuf::from("data"),
             key_file: None,
             max_readers: 8,
+            ready_connections: 4,
             batches_in_flight: 8,
             max_batch: 512,
             queue_limit: 16_384,

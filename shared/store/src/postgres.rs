@@ -72,6 +72,8 @@ fn pool(
     let known = known.clone();
     let pool = PgPoolOptions::new()
         .max_connections(connections)
+        // What was opened before the process was ready is opened again when it has rested too long.
+        .min_connections(options.ready_connections.min(connections))
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
@@ -178,6 +180,35 @@ pub(crate) fn writer(
 
 pub(crate) fn sequencer(options: &StoreOptions, service: &str, known: &KeyCache) -> Result<PgPool, OpenError> {
     pool(options, service, Session::Sequence, 1, &Doubt::default(), known)
+}
+
+/// How long the first connections may take together: a database that is busy with others opens them slowly.
+const FILLING: Duration = Duration::from_secs(10);
+
+/// Opens the first connections of pools, so that the first calls of a replica that starts under load need not wait for
+/// them: a call waits for a connection no longer than `acquire_timeout`. One after another in each pool: a busy database
+/// would answer none of many in time. Fewer than were asked for are better than no replica.
+pub(crate) async fn fill(options: &StoreOptions, service: &str, pools: [&PgPool; 3]) {
+    let filled = futures::future::try_join_all(pools.map(|pool| async move {
+        let mut held = Vec::new();
+        while held.len() < options.ready_connections.min(pool.options().get_max_connections()) as usize {
+            match pool.acquire().await {
+                Ok(connection) => held.push(connection),
+                Err(sqlx::Error::PoolTimedOut) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }));
+    match tokio::time::timeout(FILLING, filled).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(service, %error, "the database gives fewer connections than it is to begin with")
+        }
+        Err(_) => {
+            tracing::warn!(service, "the database is slow to give connections: the first calls may wait for theirs")
+        }
+    }
 }
 
 /// A connection of its own that holds the migration lock until it is closed. The schema exists afterwards.

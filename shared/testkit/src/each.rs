@@ -43,6 +43,38 @@ macro_rules! each_store {
     };
 }
 
+/// Runs each test on both stores and in both topologies, but not on each of the four pairs: SQLite in one process and
+/// PostgreSQL with separate processes. For what takes long and where one has nothing to do with the other.
+///
+/// The form is that of [`each_world!`](crate::each_world); the tests are `{sqlite_one_process, postgres_processes}`.
+#[macro_export]
+macro_rules! both_worlds {
+    (modules = $modules:path; $($(#[$meta:meta])* async fn $name:ident($sandbox:ident: $type:ty) $body:block)+) => {
+        $(
+            $(#[$meta])*
+            mod $name {
+                #[allow(unused_imports)]
+                use super::*;
+
+                async fn test($sandbox: $type) $body
+
+                #[test]
+                fn sqlite_one_process() {
+                    $crate::block_on(async { test($crate::sandbox::Sandbox::builder($modules)).await });
+                }
+
+                #[test]
+                fn postgres_processes() {
+                    let sandbox = $crate::sandbox::Sandbox::builder($modules)
+                        .store($crate::sandbox::StoreKind::Postgres)
+                        .topology($crate::sandbox::Topology::Processes);
+                    $crate::block_on(async { test(sandbox).await });
+                }
+            }
+        )+
+    };
+}
+
 /// Runs each test on {SQLite, PostgreSQL} x {one process, separate processes}.
 ///
 /// ```ignore

@@ -34,7 +34,9 @@ impl StorePlace {
 
     /// The options with which a store opens here.
     pub fn options(&self) -> StoreOptions {
-        StoreOptions { url: self.url().to_owned(), data: self.folder.path().to_owned(), ..StoreOptions::default() }
+        let (url, data) = (self.url().to_owned(), self.folder.path().to_owned());
+        // For a moment each: none has to be ready for a rush.
+        StoreOptions { url, data, ready_connections: 0, ..StoreOptions::default() }
     }
 
     /// `sqlite` or the database's address, as in the configuration.

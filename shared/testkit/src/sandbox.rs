@@ -7,6 +7,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rapport_server::{Module, Options, Running, Sources};
@@ -150,6 +151,7 @@ impl SandboxBuilder {
             store: self.store,
             hosts: Vec::new(),
             place,
+            shared: Mutex::default(),
         };
         for (hosted, (port, admin)) in hosts.iter().zip(&ports) {
             let name = if hosted.len() == 1 { hosted[0].clone() } else { "all".to_owned() };
@@ -159,6 +161,8 @@ impl SandboxBuilder {
             set(&mut config, "listen", format!("127.0.0.1:{port}").into());
             set(&mut config, "admin.listen", format!("127.0.0.1:{admin}").into());
             set(&mut config, "store.url", sandbox.place.url().into());
+            // Hundreds of sandboxes start; how a process begins that is to serve under load is asserted where stores open.
+            set(&mut config, "store.ready_connections", 1.into());
             if self.topology == Topology::Processes {
                 for (service, url) in &peers {
                     if !hosted.contains(*service) {
@@ -198,8 +202,11 @@ impl SandboxBuilder {
                 running: None,
             });
         }
-        for index in 0..sandbox.hosts.len() {
-            sandbox.launch(index).await;
+        if self.topology == Topology::OneProcess {
+            sandbox.launch(0).await;
+        } else {
+            // Side by side, as nobody starts them in an order.
+            futures::future::join_all(sandbox.hosts.iter_mut().map(|host| host.process.start())).await;
         }
         sandbox
     }
@@ -230,6 +237,8 @@ pub struct Sandbox {
     // Before the place: processes end before their data goes.
     hosts: Vec<Host>,
     place: StorePlace,
+    /// Connections that are shared, by host.
+    shared: Mutex<BTreeMap<usize, Channel>>,
 }
 
 /// One process of the system.
@@ -282,6 +291,20 @@ impl Sandbox {
             .expect("a loopback address")
             .connect_timeout(Duration::from_secs(5))
             .connect_lazy()
+    }
+
+    /// The one connection to the process that hosts a service that all who ask share: a scenario calls hundreds of times, and
+    /// each connection costs as much as a call. A connection carries 64 streams; who needs more has [`channel`](Self::channel).
+    pub fn shared(&self, service: &str) -> Channel {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.entry(self.index(service)).or_insert_with(|| self.channel(service)).clone()
+    }
+
+    /// Whoever calls after a process went away has a new connection.
+    fn gone(&mut self, service: &str) -> usize {
+        let index = self.index(service);
+        self.shared.get_mut().unwrap_or_else(PoisonError::into_inner).remove(&index);
+        index
     }
 
     /// Where a service listens.
@@ -344,19 +367,19 @@ impl Sandbox {
 
     /// Kills the process that hosts a service as `kill -9` does, and waits until it is gone.
     pub async fn kill_9(&mut self, service: &str) {
-        let index = self.index(service);
+        let index = self.gone(service);
         self.hosts[index].process.kill().await;
     }
 
     /// Waits until the process that hosts a service ends by itself.
     pub async fn wait_for_exit(&mut self, service: &str, limit: Duration) -> ExitStatus {
-        let index = self.index(service);
+        let index = self.gone(service);
         self.hosts[index].process.wait(limit).await
     }
 
     /// Starts the process that hosts a service again, on the same address and data, and waits until it listens.
     pub async fn restart(&mut self, service: &str) {
-        let index = self.index(service);
+        let index = self.gone(service);
         if let Some(running) = self.hosts[index].running.take() {
             running.stop().await;
         }
@@ -368,7 +391,7 @@ impl Sandbox {
 
     /// Asks the process that hosts a service to stop (SIGTERM) and waits until it has.
     pub async fn terminate(&mut self, service: &str) -> Option<ExitStatus> {
-        let index = self.index(service);
+        let index = self.gone(service);
         let host = &mut self.hosts[index];
         if let Some(running) = host.running.take() {
             running.stop().await;

@@ -76,6 +76,8 @@ pub struct DatabaseOptions {
     pub key_file: PathBuf,
     /// Connections for reading, per service.
     pub max_readers: u32,
+    /// Connections for reading and for writing that are open before a process is ready, on PostgreSQL.
+    pub ready_connections: u32,
     /// Batches in flight on PostgreSQL.
     pub batches_in_flight: usize,
     /// Writes that may wait.
@@ -223,6 +225,7 @@ impl Options {
             data: self.data.clone(),
             key_file: (!store.key_file.as_os_str().is_empty()).then(|| store.key_file.clone()),
             max_readers: store.max_readers,
+            ready_connections: store.ready_connections,
             batches_in_flight: store.batches_in_flight,
             queue_limit: store.queue_limit,
             acquire_timeout: store.acquire_timeout.0,

@@ -25,11 +25,18 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(crate) fn options(&self) -> StoreOptions {
-        StoreOptions { url: self.url.clone(), data: self.folder.path().to_owned(), ..StoreOptions::default() }
+        let (url, data) = (self.url.clone(), self.folder.path().to_owned());
+        // For a moment each: none has to be ready for a rush.
+        StoreOptions { url, data, ready_connections: 0, ..StoreOptions::default() }
     }
 
     pub(crate) fn is_postgres(&self) -> bool {
         self.database.is_some()
+    }
+
+    /// The PostgreSQL database, if it is one.
+    pub(crate) fn database(&self) -> Option<&str> {
+        self.database.as_deref()
     }
 
     pub(crate) async fn store(&self) -> Store {

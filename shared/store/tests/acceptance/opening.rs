@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rapport_store::sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
 use rapport_store::{OpenError, Store, StoreOptions};
 use rapport_types::Uuid;
 use rapport_types::id::World;
@@ -9,7 +10,7 @@ use rapport_types::id::World;
 use crate::bed::Bed;
 use crate::toy;
 
-crate::on_both_stores!(opened_at_once, another_key_is_refused, services_share_a_folder);
+crate::on_both_stores!(opened_at_once, another_key_is_refused, services_share_a_folder, open_is_ready);
 
 async fn opened_at_once(bed: Arc<Bed>) {
     let mut opening = Vec::new();
@@ -88,4 +89,31 @@ async fn an_unknown_url_is_refused() {
     let options = StoreOptions { url: "mysql://localhost/x".to_owned(), ..StoreOptions::sqlite(folder.path()) };
     let error = Store::open(&options, "toy", toy::migrations(), World::system()).await.unwrap_err();
     assert!(matches!(error, OpenError::Url));
+}
+
+/// The first calls of a store need no new connection: here nobody gets one any more.
+async fn open_is_ready(bed: Arc<Bed>) {
+    let store = bed.store_with(StoreOptions { ready_connections: 4, ..bed.options() }).await;
+    let server = match bed.database() {
+        Some(database) => {
+            let server = Database::connect(std::env::var("RAPPORT_TEST_POSTGRES_URL").unwrap()).await.unwrap();
+            let sql = format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND application_name = 'rapport'"
+            );
+            let row = server.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap().unwrap();
+            assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 4 + 4 + 1, "readers, writers and the sequencer");
+            server.execute_unprepared(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false")).await.unwrap();
+            Some((server, database))
+        }
+        None => None,
+    };
+    let first = (0..4).map(|_| async {
+        store.ready().await.unwrap();
+        toy::add(&store, Uuid::now_v7(), 1).await.unwrap();
+    });
+    futures::future::join_all(first).await;
+    if let Some((server, database)) = server {
+        server.execute_unprepared(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true")).await.unwrap();
+    }
+    assert_eq!(toy::count(&store, "account").await, 4);
 }
