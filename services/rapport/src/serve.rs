@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
-use rapport_server::telemetry;
+use rapport_server::{system, telemetry};
 use rapport_store::Store;
 use rapport_types::id::World;
 
@@ -17,6 +17,8 @@ pub(crate) async fn serve(arguments: &Serve) -> Result<(), Failure> {
     let options = configure::load(arguments)?;
     let telemetry = telemetry::install(&options.telemetry).map_err(Failure::failed)?;
     let mut signals = Signals::install()?;
+    // `rapport doctor` says when that is fewer than the connections that are promised.
+    let _limit = system::raise_file_limit();
     let running = rapport_server::start(options, rapport::modules(), World::system()).await?;
     if let Err(error) = ready(running.addr(), running.admin_addr()) {
         running.stop().await;

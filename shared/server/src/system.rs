@@ -42,6 +42,19 @@ pub fn file_limit() -> Option<u64> {
     Some(rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX))
 }
 
+/// Lets this process have as many files and connections open as the system allows it at all, and says how many. What it
+/// begins with is made for programs that use the oldest way to wait for files, and is often fewer than its connections.
+#[must_use = "fewer than are needed may be all that there are"]
+pub fn raise_file_limit() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        // A system that refuses leaves what there was.
+        let _refused = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    }
+    file_limit()
+}
+
 /// What this process uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {

@@ -53,11 +53,12 @@ pub(super) async fn connections(inspector: &Inspector, options: &Options, servic
 /// Whether the process may have as many connections open as the configuration promises.
 pub(super) fn files(options: &Options) -> Option<Finding> {
     const CHECK: &str = "system.files";
-    let limit = system::file_limit()?;
+    // What a server makes of its limit when it starts.
+    let limit = system::raise_file_limit()?;
     let needed = options.limits.connections as u64 + SPARE;
     let found = format!("{limit} files and connections may be open, limits.connections needs {needed}");
     Some(if limit < needed {
-        let cure = "raise the limit (LimitNOFILE of the unit, ulimit -n), or lower limits.connections";
+        let cure = "raise the limit (LimitNOFILE of the unit, ulimit -Hn), or lower limits.connections";
         Finding::warn(CHECK, "nofile", found, cure)
     } else {
         Finding::ok(CHECK, "nofile", found)
