@@ -72,7 +72,8 @@ pub struct Progress {
     pub connected: bool,
     /// The last failure, until the next batch is applied.
     pub last_error: Option<String>,
-    /// When the source was last heard: a batch, a heartbeat, or that its stream was opened.
+    /// When the source was last heard: a batch, a heartbeat, or that its stream was opened for the first time. `None` after
+    /// its stream broke, until it says something again.
     pub heard: Option<Instant>,
     /// When the oldest event was recorded that is at hand and not applied; `None` when all of them are.
     pub behind_since: Option<Instant>,

@@ -111,8 +111,10 @@ impl<C: Consumer> Runner<C> {
 
     async fn forever(&self) {
         let mut backoff = Backoff::new(self.options.shortest_pause, self.options.longest_pause);
+        let mut missed = false;
         loop {
-            let stopped = self.session(&mut backoff).await;
+            let stopped = self.session(&mut backoff, missed).await;
+            missed = !matches!(stopped, Ok(Stopped::Fenced));
             self.note(|progress| progress.connected = false);
             let pause = match stopped {
                 // The other replica has the work; this one looks again a little later, in case it stops.
@@ -145,13 +147,14 @@ impl<C: Consumer> Runner<C> {
         }
     }
 
-    /// Subscribes from the stored cursor and applies what comes.
-    async fn session(&self, backoff: &mut Backoff) -> Result<Stopped, Error> {
+    /// Subscribes from the stored cursor and applies what comes. Where something may have been missed, the source counts as
+    /// heard again only when it says something: its first message tells what that was.
+    async fn session(&self, backoff: &mut Backoff, missed: bool) -> Result<Stopped, Error> {
         let mut session = self.open().await?;
         let mut stream = self.source.subscribe(session.cursor.clone()).await?;
         self.note(|progress| {
             progress.connected = true;
-            progress.heard = Some(Instant::now());
+            progress.heard = (!missed).then(Instant::now);
         });
         while let Some(events) = self.next_batch(&mut stream, &mut session).await? {
             if events.is_empty() {
