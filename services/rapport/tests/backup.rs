@@ -39,7 +39,7 @@ async fn record(sandbox: &Sandbox, from: usize, to: usize) {
         }),
         ..Default::default()
     });
-    let request = BatchCreatePartiesRequest { requests: requests.collect() };
+    let request = BatchCreatePartiesRequest { requests: requests.collect(), ..Default::default() };
     let mut client = PartyServiceClient::new(sandbox.channel("stakeholders"));
     let results = client.batch_create_parties(request).await.unwrap().into_inner().results;
     assert_eq!(results.len(), to - from);

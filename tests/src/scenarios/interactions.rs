@@ -197,7 +197,7 @@ async fn a_retry_records_nothing_twice(stage: &Stage) {
     assert_reason!(interactions.record_interaction(other).await, Code::AlreadyExists, "REQUEST_ID_REUSED");
     // The same id may come by batch: it is the same record.
     let item = RecordItem { interaction: request.interaction.clone(), request_id: request.request_id.clone() };
-    let batch = BatchRecordInteractionsRequest { items: vec![item] };
+    let batch = BatchRecordInteractionsRequest { items: vec![item], ..Default::default() };
     let results = interactions.batch_record_interactions(batch).await.expect("answered").into_inner().results;
     let Some(Outcome::Receipt(receipt)) = &results[0].result else { panic!("{results:?}") };
     assert_eq!((&receipt.name, receipt.replayed, receipt.recorded_time), (&first.name, true, first.recorded_time));
@@ -222,8 +222,10 @@ async fn a_bad_item_of_a_batch_fails_alone(stage: &Stage) {
         item(good(5), ""),
         item(good(1), &one), // the first item again
     ];
-    let answer =
-        interactions.batch_record_interactions(BatchRecordInteractionsRequest { items }).await.expect("answered");
+    let answer = interactions
+        .batch_record_interactions(BatchRecordInteractionsRequest { items, ..Default::default() })
+        .await
+        .expect("answered");
     assert!(position(answer.metadata(), "interactions") > 0);
     let results: Vec<Outcome> =
         answer.into_inner().results.into_iter().map(|result| result.result.expect("a result")).collect();
@@ -255,16 +257,19 @@ async fn a_bad_item_of_a_batch_fails_alone(stage: &Stage) {
     let names: Vec<&String> = there.iter().map(|one| &one.name).collect();
     assert_eq!(names, [&receipt(5).name, &receipt(0).name], "the good ones, newest first");
 
-    let all = BatchRecordInteractionsRequest { items: (0..500).map(|n| item(good(n % 10), "")).collect() };
+    let all = BatchRecordInteractionsRequest {
+        items: (0..500).map(|n| item(good(n % 10), "")).collect(),
+        ..Default::default()
+    };
     let results = interactions.batch_record_interactions(all).await.expect("answered").into_inner().results;
     assert!(results.iter().all(|result| matches!(result.result, Some(Outcome::Receipt(_)))));
     refused(
         interactions.batch_record_interactions(BatchRecordInteractionsRequest::default()).await,
         &[("items", "REQUIRED")],
     );
-    let many = BatchRecordInteractionsRequest { items: vec![RecordItem::default(); 501] };
+    let many = BatchRecordInteractionsRequest { items: vec![RecordItem::default(); 501], ..Default::default() };
     refused(interactions.batch_record_interactions(many).await, &[("items", "TOO_MANY")]);
-    let hopeless = BatchRecordInteractionsRequest { items: vec![RecordItem::default(); 2] };
+    let hopeless = BatchRecordInteractionsRequest { items: vec![RecordItem::default(); 2], ..Default::default() };
     let answer = interactions.batch_record_interactions(hopeless).await.expect("answered");
     assert!(positions(answer.metadata()).is_empty(), "nothing was written");
 }

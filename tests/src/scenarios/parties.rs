@@ -210,8 +210,10 @@ async fn several_are_recorded_at_once(stage: &Stage) {
         create(keyed("Twin", "1")),
         create(keyed("Olu", "2")),
     ];
-    let answer =
-        parties.batch_create_parties(BatchCreatePartiesRequest { requests: requests.clone() }).await.expect("answered");
+    let answer = parties
+        .batch_create_parties(BatchCreatePartiesRequest { requests: requests.clone(), ..Default::default() })
+        .await
+        .expect("answered");
     assert!(position(answer.metadata(), "stakeholders") > 0);
     let results: Vec<_> =
         answer.into_inner().results.into_iter().map(|result| result.result.expect("one or the other")).collect();
@@ -229,13 +231,13 @@ async fn several_are_recorded_at_once(stage: &Stage) {
     let alone = parties.create_party(requests[0].clone()).await.expect("replayed");
     assert!(is_replayed(alone.metadata()) && alone.get_ref().name == ida.name);
     let again = parties
-        .batch_create_parties(BatchCreatePartiesRequest { requests: requests[..1].to_vec() })
+        .batch_create_parties(BatchCreatePartiesRequest { requests: requests[..1].to_vec(), ..Default::default() })
         .await
         .expect("answered");
     let receipt = CreatePartyReceipt { name: ida.name.clone(), replayed: true };
     assert_eq!(again.into_inner().results[0].result, Some(Receipt(receipt)));
     refused(parties.batch_create_parties(BatchCreatePartiesRequest::default()).await, &[("requests", "REQUIRED")]);
-    let many = BatchCreatePartiesRequest { requests: vec![CreatePartyRequest::default(); 501] };
+    let many = BatchCreatePartiesRequest { requests: vec![CreatePartyRequest::default(); 501], ..Default::default() };
     refused(parties.batch_create_parties(many).await, &[("requests", "TOO_MANY")]);
 }
 

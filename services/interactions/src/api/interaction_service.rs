@@ -160,6 +160,9 @@ impl Interactions {
         for (position, item) in request.items.iter().enumerate() {
             let path = format!("items[{position}]");
             match ready(store, &call, &path, item.interaction.as_ref(), &item.request_id) {
+                Ok(_) if request.validate_only => {
+                    results.push(Some(Outcome::Receipt(proto::RecordReceipt::default())));
+                }
                 Ok(ready) => {
                     places.push(position);
                     writes.push((ready.scope, ready.command));

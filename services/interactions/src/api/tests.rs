@@ -77,7 +77,7 @@ each_store! {
         assert_eq!(again.into_inner(), first);
         assert_reason!(send(complaint(by_party(1), 1)).await, Code::AlreadyExists, reason::REQUEST_ID_REUSED);
         let item = proto::RecordItem { interaction: Some(complaint(by_party(1), 0)), request_id: request_id(5) };
-        let batch = proto::BatchRecordInteractionsRequest { items: vec![item.clone(), item] };
+        let batch = proto::BatchRecordInteractionsRequest { items: vec![item.clone(), item], ..Default::default() };
         let batch = api.batch_record_interactions(request("acme", batch)).await.unwrap().into_inner();
         for result in batch.results {
             let Some(Outcome::Receipt(receipt)) = result.result else { panic!("no receipt") };
@@ -95,7 +95,7 @@ each_store! {
         let item = |interaction| proto::RecordItem { interaction: Some(interaction), request_id: String::new() };
         let items = vec![item(complaint(by_party(1), 0)), item(complaint(by_party(1), 1)), item(bad)];
         let reply = api
-            .batch_record_interactions(request("acme", proto::BatchRecordInteractionsRequest { items }))
+            .batch_record_interactions(request("acme", proto::BatchRecordInteractionsRequest { items, ..Default::default() }))
             .await
             .unwrap();
         assert_eq!(reply.metadata().get("rapport-position").unwrap(), "interactions@2");
@@ -107,7 +107,7 @@ each_store! {
             fields,
             ["items[2].interaction.kind", "items[2].interaction.participants[0].identifier_used.value"]
         );
-        let empty = proto::BatchRecordInteractionsRequest { items: vec![] };
+        let empty = proto::BatchRecordInteractionsRequest { items: vec![], ..Default::default() };
         let refused = api.batch_record_interactions(request("acme", empty)).await;
         assert_reason!(refused, Code::InvalidArgument, reason::INVALID_FIELDS);
         cx.store.close().await;

@@ -277,6 +277,7 @@ impl Load<'_> {
                     ..Default::default()
                 }),
                 request_id: request_id(&["tie", self.system, &record]).to_string(),
+                validate_only: false,
             };
             self.clients
                 .write("CreateRelationship", request, async |r| {

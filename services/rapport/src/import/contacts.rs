@@ -1,8 +1,11 @@
 //! Interactions: recorded in batches. Participants named by an identifier are resolved by the service itself.
 
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use rapport_proto::interactions::v1::interaction_service_client::InteractionServiceClient;
 use rapport_proto::interactions::v1::record_result::Result as Recorded;
-use rapport_proto::interactions::v1::{BatchRecordInteractionsRequest, Interaction, ItemError, RecordItem};
+use rapport_proto::interactions::v1::{
+    BatchRecordInteractionsRequest, Interaction, ItemError, RecordItem, RecordResult,
+};
 use rapport_rpc::Transport;
 use rapport_types::error::Error;
 
@@ -11,6 +14,9 @@ use super::parties::field_of;
 use super::request::{patient, tried};
 use super::rows::Reject;
 use super::{Outcome, Record};
+
+/// Lookups at once for a preview.
+const PREVIEWS: usize = 64;
 
 /// Imports interactions.
 pub(crate) struct Contacts {
@@ -41,14 +47,7 @@ impl Contacts {
         let mut tries = 0;
         while !items.is_empty() {
             tries += 1;
-            let request =
-                BatchRecordInteractionsRequest { items: items.iter().map(|(_, item)| item.clone()).collect() };
-            let answer = tried(async || {
-                InteractionServiceClient::new(self.transport.clone())
-                    .batch_record_interactions(patient(request.clone()))
-                    .await
-            });
-            let results = answer.await?.into_inner().results;
+            let results = self.sent(&items, false).await?;
             let mut again = Vec::new();
             for ((at, item), result) in items.into_iter().zip(results) {
                 let outcome = match result.result {
@@ -73,16 +72,47 @@ impl Contacts {
         Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Unchanged)).collect())
     }
 
-    /// What would come of a row, as far as its parties are concerned: whether it was recorded before only the request id
-    /// tells, which no read takes.
+    /// What would come of rows: the server reads them as it would to record them. Whether one was recorded before only the
+    /// request id tells, which no read takes.
     ///
     /// # Errors
-    /// The server refuses the lookup.
-    pub(crate) async fn preview(&self, record: &Record<Interaction>) -> Result<Outcome, Error> {
-        Ok(match self.resolved(record).await? {
-            Ok(_) => Outcome::Created,
-            Err(outcome) => outcome,
-        })
+    /// The server refuses the lookup, or whoever asks may not write.
+    pub(crate) async fn preview(&self, records: &[Record<Interaction>]) -> Result<Vec<Outcome>, Error> {
+        let resolved = stream::iter(records).map(|record| self.resolved(record)).buffered(PREVIEWS);
+        let resolved: Vec<Result<Interaction, Outcome>> = resolved.try_collect().await?;
+        let mut outcomes = vec![Outcome::Created; records.len()];
+        let mut items = Vec::with_capacity(records.len());
+        for (at, (record, resolved)) in records.iter().zip(resolved).enumerate() {
+            match (resolved, outcomes.get_mut(at)) {
+                (Ok(interaction), _) => {
+                    let request_id = record.request_id.to_string();
+                    items.push((at, RecordItem { interaction: Some(interaction), request_id }));
+                }
+                (Err(outcome), Some(slot)) => *slot = outcome,
+                (Err(_), None) => {}
+            }
+        }
+        if items.is_empty() {
+            return Ok(outcomes);
+        }
+        let results = self.sent(&items, true).await?;
+        for ((at, _), result) in items.iter().zip(results) {
+            if let (Some(Recorded::Error(error)), Some(slot)) = (result.result, outcomes.get_mut(*at)) {
+                *slot = Outcome::Rejected(rejected(&error));
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn sent(&self, items: &[(usize, RecordItem)], validate_only: bool) -> Result<Vec<RecordResult>, Error> {
+        let items = items.iter().map(|(_, item)| item.clone()).collect();
+        let request = BatchRecordInteractionsRequest { items, validate_only };
+        let answer = tried(async || {
+            InteractionServiceClient::new(self.transport.clone())
+                .batch_record_interactions(patient(request.clone()))
+                .await
+        });
+        Ok(answer.await?.into_inner().results)
     }
 
     /// The interaction with names of parties where the file has keys.

@@ -109,17 +109,17 @@ pub(crate) async fn import(arguments: &Import) -> Result<(), Failure> {
         Kind::Parties => {
             let to =
                 parties::Parties { transport: transport.clone(), keys: keys(), message: arguments.kind.message()? };
-            let preview = async |record: &Record<Party>| to.preview(record).await;
+            let preview = async |records: &[Record<Party>]| to.preview(records).await;
             run(arguments, async |records: &[Record<Party>]| to.settle(records).await, preview).await
         }
         Kind::Relationships => {
             let to = ties::Ties { transport: transport.clone(), keys: keys() };
-            let preview = async |record: &Record<Relationship>| to.preview(record).await;
+            let preview = async |records: &[Record<Relationship>]| to.preview(records).await;
             run(arguments, async |records: &[Record<Relationship>]| to.settle(records).await, preview).await
         }
         Kind::Interactions => {
             let to = contacts::Contacts { transport: transport.clone(), keys: keys() };
-            let preview = async |record: &Record<Interaction>| to.preview(record).await;
+            let preview = async |records: &[Record<Interaction>]| to.preview(records).await;
             run(arguments, async |records: &[Record<Interaction>]| to.settle(records).await, preview).await
         }
     }
@@ -131,7 +131,7 @@ type Read<M> = Result<Record<M>, (Row, Reject)>;
 async fn run<M: Message + Default>(
     arguments: &Import,
     settle: impl AsyncFn(&[Record<M>]) -> Result<Vec<Outcome>, Error>,
-    preview: impl AsyncFn(&Record<M>) -> Result<Outcome, Error>,
+    preview: impl AsyncFn(&[Record<M>]) -> Result<Vec<Outcome>, Error>,
 ) -> Result<(), Failure> {
     let format = format_of(&arguments.file)?;
     let mut rows = Rows::open(&arguments.file, arguments.kind, format, &arguments.maps)?;
@@ -153,13 +153,10 @@ async fn run<M: Message + Default>(
             async move {
                 let (records, bad): (Vec<_>, Vec<_>) = read.into_iter().partition(Result::is_ok);
                 let records: Vec<Record<M>> = records.into_iter().flatten().collect();
-                let outcomes = if arguments.dry_run {
-                    let each = stream::iter(&records).map(|record| preview(record));
-                    each.buffered(64).collect::<Vec<_>>().await.into_iter().collect::<Result<Vec<_>, Error>>()?
-                } else if records.is_empty() {
-                    Vec::new()
-                } else {
-                    settle(&records).await?
+                let outcomes = match arguments.dry_run {
+                    _ if records.is_empty() => Vec::new(),
+                    true => preview(&records).await?,
+                    false => settle(&records).await?,
                 };
                 let bad: Vec<(Row, Reject)> = bad.into_iter().filter_map(Result::err).collect();
                 Ok::<_, Error>((records, outcomes, bad, bytes))
@@ -188,15 +185,8 @@ async fn run<M: Message + Default>(
         return Err(failure);
     }
     for records in again.chunks(BATCH_ROWS) {
-        let outcomes = if arguments.dry_run {
-            let mut outcomes = Vec::new();
-            for record in records {
-                outcomes.push(preview(record).await.map_err(|error| told.cut(&error))?);
-            }
-            outcomes
-        } else {
-            settle(records).await.map_err(|error| told.cut(&error))?
-        };
+        let outcomes = if arguments.dry_run { preview(records).await } else { settle(records).await };
+        let outcomes = outcomes.map_err(|error| told.cut(&error))?;
         for (record, outcome) in records.iter().zip(outcomes) {
             told.row(
                 &record.row,

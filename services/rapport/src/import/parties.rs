@@ -23,6 +23,8 @@ use super::request::{passing, patient, tried};
 use super::rows::Reject;
 use super::{Outcome, Record};
 
+/// Lookups at once for a preview.
+const PREVIEWS: usize = 64;
 /// Fields that an import brings up to date; the others are fixed, or have methods of their own.
 const UPDATED: &[&str] = &[
     "lifecycle",
@@ -86,6 +88,7 @@ impl Parties {
                         request_id: record.request_id.to_string(),
                     })
                     .collect(),
+                validate_only: false,
             };
             let answer = tried(async || {
                 PartyServiceClient::new(self.transport.clone()).batch_create_parties(patient(request.clone())).await
@@ -147,11 +150,31 @@ impl Parties {
         Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Unchanged)).collect())
     }
 
-    /// What would come of a row.
+    /// What would come of rows: the server reads them as it would to record them.
     ///
     /// # Errors
-    /// The server refuses the lookup.
-    pub(crate) async fn preview(&self, record: &Record<Party>) -> Result<Outcome, Error> {
+    /// The server refuses the lookup, or whoever asks may not write.
+    pub(crate) async fn preview(&self, records: &[Record<Party>]) -> Result<Vec<Outcome>, Error> {
+        let requests = records.iter().map(|record| CreatePartyRequest {
+            party: Some(record.message.clone()),
+            request_id: record.request_id.to_string(),
+        });
+        let request = BatchCreatePartiesRequest { requests: requests.collect(), validate_only: true };
+        let answer = tried(async || {
+            PartyServiceClient::new(self.transport.clone()).batch_create_parties(patient(request.clone())).await
+        });
+        let results = answer.await?.into_inner().results;
+        let each = stream::iter(records.iter().zip(results)).map(|(record, checked)| async move {
+            match checked.result {
+                Some(Made::Error(error)) => Ok(Outcome::Rejected(rejected(&error))),
+                _ => self.compared(record).await,
+            }
+        });
+        each.buffered(PREVIEWS).collect::<Vec<_>>().await.into_iter().collect()
+    }
+
+    /// What would come of a row that may be recorded.
+    async fn compared(&self, record: &Record<Party>) -> Result<Outcome, Error> {
         let Some(key) = key_of(&record.message.identifiers) else { return Ok(Outcome::Created) };
         Ok(match self.keys.find(&key.scheme, &key.value).await? {
             Found::Party(party) => match self.difference(&record.message, &party) {

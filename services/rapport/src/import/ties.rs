@@ -37,12 +37,13 @@ impl Ties {
         all.buffered(IN_FLIGHT).collect::<Vec<_>>().await.into_iter().collect()
     }
 
-    /// What would come of a row.
+    /// What would come of rows: the server reads them as it would to record them.
     ///
     /// # Errors
-    /// The server refuses the lookup.
-    pub(crate) async fn preview(&self, record: &Record<Relationship>) -> Result<Outcome, Error> {
-        self.one(record, true).await
+    /// The server refuses the lookup, or whoever asks may not write.
+    pub(crate) async fn preview(&self, records: &[Record<Relationship>]) -> Result<Vec<Outcome>, Error> {
+        let all = stream::iter(records).map(|record| self.one(record, true));
+        all.buffered(IN_FLIGHT).collect::<Vec<_>>().await.into_iter().collect()
     }
 
     async fn one(&self, record: &Record<Relationship>, preview: bool) -> Result<Outcome, Error> {
@@ -54,14 +55,16 @@ impl Ties {
                 Err(reject) => return Ok(Outcome::Rejected(Reject { place: field.to_owned(), ..reject })),
             }
         }
-        if preview {
-            return self.there(&tie).await;
-        }
-        let request = CreateRelationshipRequest { relationship: Some(tie), request_id: record.request_id.to_string() };
+        let request = CreateRelationshipRequest {
+            relationship: Some(tie),
+            request_id: record.request_id.to_string(),
+            validate_only: preview,
+        };
         let made = tried(async || {
             RelationshipServiceClient::new(self.transport.clone()).create_relationship(request.clone()).await
         });
         match made.await {
+            Ok(checked) if preview => self.there(&checked.into_inner()).await,
             Ok(answer) if answer.metadata().contains_key(header::REPLAYED) => Ok(Outcome::Unchanged),
             Ok(_) => Ok(Outcome::Created),
             Err(error) if error.reason == reason::RELATIONSHIP_ALREADY_EXISTS => self.bring(request, &error).await,

@@ -30,6 +30,9 @@ pub(super) async fn create(
     let (mut places, mut writes) = (Vec::new(), Vec::new());
     for (place, one) in request.requests.iter().enumerate() {
         match ready(hands, call, place, one) {
+            Ok(_) if request.validate_only => {
+                results.push(Some(Outcome::Receipt(proto::CreatePartyReceipt::default())))
+            }
             Ok(write) => {
                 places.push(place);
                 writes.push(write);

@@ -37,7 +37,15 @@ impl RelationshipService for RelationshipApi {
             let given = reading.fields.required("relationship", request.relationship.as_ref());
             let draft = given.and_then(|given| convert::relationship_in(&reading.at("relationship"), given));
             reading.fields.finish()?;
-            let command = CreateRelationship { draft: draft.ok_or_else(unread)? };
+            let draft = draft.ok_or_else(unread)?;
+            if request.validate_only {
+                let tie = queries::check_relationship(&self.hands.store, call.tenant(), &draft).await?;
+                return Ok(Response::new(proto::Relationship {
+                    name: String::new(),
+                    ..convert::relationship_out(&tie)
+                }));
+            }
+            let command = CreateRelationship { draft };
             let scope = call.scope(call.method, &request.request_id, &request)?;
             let done = self.hands.store.submit(scope, command).await?;
             Ok(written(SERVICE, done, |tie| convert::relationship_out(&tie)))
