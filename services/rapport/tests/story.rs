@@ -9,8 +9,8 @@ use rapport::demo::report::{Context, Explained, Report};
 use rapport::demo::screen::Kept;
 use rapport::demo::story::{self, Change, Options};
 use rapport_rpc::Transport;
-use rapport_testkit::each_world;
 use rapport_testkit::sandbox::{Sandbox, SandboxBuilder, Topology};
+use rapport_testkit::{both_worlds, each_world};
 use rapport_types::id::World;
 use unicode_width::UnicodeWidthStr;
 
@@ -174,6 +174,10 @@ each_world! {
         assert_eq!(again.loaded.shift_days, report.loaded.shift_days);
         sandbox.stop().await;
     }
+}
+
+both_worlds! {
+    modules = rapport::modules;
 
     async fn the_story_follows_the_world(sandbox: SandboxBuilder) {
         // Each of these is a tenant of its own: what one loads the others do not see.

@@ -78,24 +78,31 @@ async fn every_way_in_is_in_time(rapport: String) {
     assert!(connector.stop().await >= 3);
 }
 
+/// Side by side: each takes its time to give up what it could not tell when it stops.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rapport_that_is_away_holds_nobody() {
+    tokio::join!(
+        a_rapport_that_is_down_holds_nobody(),
+        a_rapport_that_accepts_and_says_nothing_holds_nobody(),
+        a_rapport_that_takes_calls_and_never_answers_holds_nobody(),
+        an_asterisk_that_stops_reading_holds_nobody_else()
+    );
+}
+
 async fn a_rapport_that_is_down_holds_nobody() {
     every_way_in_is_in_time(format!("http://{}", down().await)).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rapport_that_accepts_and_says_nothing_holds_nobody() {
     let rapport = Hanging::at_the_door().await;
     every_way_in_is_in_time(rapport.url()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rapport_that_takes_calls_and_never_answers_holds_nobody() {
     let rapport = Hanging::in_the_call().await;
     every_way_in_is_in_time(rapport.url()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_asterisk_that_stops_reading_holds_nobody_else() {
     let rapport = Hanging::in_the_call().await;
     let connector = started(options(rapport.url())).await;
