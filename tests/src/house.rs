@@ -111,7 +111,7 @@ impl House {
     }
 
     fn authorised(&self, service: &str, token: &str) -> (Channel, Bearer) {
-        (self.sandbox.channel(service), Bearer::new(token))
+        (self.sandbox.shared(service), Bearer::new(token))
     }
 
     pub(crate) fn parties(&self, token: &str) -> PartyServiceClient<Authorised> {

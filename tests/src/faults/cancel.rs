@@ -14,7 +14,7 @@ use super::load::{self, Book};
 
 rapport_testkit::each_store! {
     async fn fault_cancelled_calls_lose_and_double_nothing(place: StorePlace) {
-        let calls: usize = size::pick(6_000, 100_000);
+        let calls: usize = size::pick(3_000, 100_000);
         let url = place.url().to_owned();
         let sandbox = Sandbox::builder(rapport::modules).place(place).topology(Topology::Child).start().await;
         let party = load::party();

@@ -16,16 +16,16 @@ use rapport_testkit::place::StorePlace;
 use rapport_testkit::sandbox::{Sandbox, Topology};
 use rapport_testkit::size;
 
-use crate::scenarios::purchases::{END, sample};
+use crate::scenarios::purchases::{END, few, sample};
 
 rapport_testkit::each_store! {
     async fn fault_a_killed_operation_is_done_once(place: StorePlace) {
         let mut sandbox = Sandbox::builder(rapport::modules).place(place).topology(Topology::Child).start().await;
         let mut seen = BTreeMap::new();
         let mut interactions = InteractionServiceClient::new(sandbox.channel("interactions"));
-        for batch in sample().chunks(500) {
+        for batch in size::pick(few(), sample()).chunks(500) {
             let items = batch.iter().map(|one| RecordItem { interaction: Some(one.clone()), ..Default::default() });
-            let request = BatchRecordInteractionsRequest { items: items.collect() };
+            let request = BatchRecordInteractionsRequest { items: items.collect(), ..Default::default() };
             seen.extend(positions(interactions.batch_record_interactions(request).await.expect("recorded").metadata()));
         }
         let (kills, mut names, mut left_open) = (size::pick(4, 40), Vec::new(), 0);

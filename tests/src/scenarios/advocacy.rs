@@ -49,13 +49,13 @@ rapport_testkit::each_world! {
 }
 
 /// A programme in force and what belongs to it.
-pub(super) struct Club {
-    pub(super) program: String,
-    pub(super) points: String,
-    pub(super) social: String,
+pub(crate) struct Club {
+    pub(crate) program: String,
+    pub(crate) points: String,
+    pub(crate) social: String,
 }
 
-pub(super) async fn program(stage: &Stage) -> Club {
+pub(crate) async fn program(stage: &Stage) -> Club {
     let mut programs = stage.programs(ACME);
     let request = CreateProgramRequest {
         program: Some(Program { display_name: "Club".into(), time_zone: "Europe/Lisbon".into(), ..Default::default() }),
@@ -106,7 +106,7 @@ pub(super) async fn program(stage: &Stage) -> Club {
     Club { program, points, social }
 }
 
-pub(super) async fn enrolled(stage: &Stage, club: &Club, party: &str) -> String {
+pub(crate) async fn enrolled(stage: &Stage, club: &Club, party: &str) -> String {
     let member = Member { party: party.into(), ..Default::default() };
     let request = EnrollMemberRequest { program: club.program.clone(), member: Some(member), request_id: fresh() };
     stage.members(ACME).enroll_member(request).await.expect("a member").into_inner().name

@@ -4,13 +4,13 @@
 //! Nothing here sleeps: writes give positions (`rapport-position`), reads wait for them (`rapport-at-least`), and
 //! streams are read until they say what is awaited.
 
-mod advocacy;
+pub(crate) mod advocacy;
 mod amend;
 mod attribution;
 mod cases;
 mod commitments;
 mod consistency;
-mod desk;
+pub(crate) mod desk;
 mod desk_alone;
 mod desk_talk;
 mod doctor;
@@ -40,7 +40,7 @@ mod restart;
 mod roles;
 mod scores;
 mod scoring;
-mod stage;
+pub(crate) mod stage;
 mod streaming;
 mod survey;
 mod telephony;

@@ -14,7 +14,7 @@ use tonic::Request;
 use uuid::Uuid;
 
 use super::messages::micros;
-use super::purchases::{END, import, sample};
+use super::purchases::{END, few, import};
 use super::stage::{ACME, GLOBEX, Positions, READER, Stage, fresh, refused, within};
 use super::value::ended;
 
@@ -23,7 +23,7 @@ rapport_testkit::each_world! {
 
     async fn long_jobs_are_waited_for_cancelled_and_listed(sandbox: SandboxBuilder) {
         let stage = Stage::open(sandbox).await;
-        let seen = import(&stage, sample()).await;
+        let seen = import(&stage, few()).await;
         what_is_wrong_is_refused(&stage).await;
         let done = what_is_done_says_what_came_of_it(&stage, &seen).await;
         let held = Held::open(&stage, &done).await;
@@ -148,7 +148,7 @@ async fn a_wait_ends_before_its_deadline(stage: &Stage, held: &Held) {
     let now = operations.wait_operation(wait(&name, Some(0))).await.expect("answered").into_inner();
     assert_eq!((now.state(), now.end_time), (OperationState::Pending, None));
     let started = Instant::now();
-    let limit = Duration::from_secs(3);
+    let limit = Duration::from_secs(1);
     let answer = operations.wait_operation(within(Request::new(wait(&name, Some(3600))), limit)).await;
     let answer = answer.expect("an answer, not a deadline exceeded").into_inner();
     assert_eq!((answer.state(), answer.end_time), (OperationState::Pending, None));

@@ -58,6 +58,13 @@ pub(crate) fn sample() -> Vec<Interaction> {
     orders
 }
 
+/// The orders of some of its customers: enough for a model, where it does not matter what the model says.
+pub(crate) fn few() -> Vec<Interaction> {
+    let mut orders = sample();
+    orders.truncate(700);
+    orders
+}
+
 /// Records interactions of acme in batches, waits until scoring knows them, and says where they are.
 pub(crate) async fn import(stage: &Stage, interactions: Vec<Interaction>) -> Positions {
     let mut seen = BTreeMap::new();
@@ -66,7 +73,7 @@ pub(crate) async fn import(stage: &Stage, interactions: Vec<Interaction>) -> Pos
             .iter()
             .map(|interaction| RecordItem { interaction: Some(interaction.clone()), ..Default::default() })
             .collect();
-        let request = BatchRecordInteractionsRequest { items };
+        let request = BatchRecordInteractionsRequest { items, ..Default::default() };
         let answer = stage.interactions(ACME).batch_record_interactions(request).await.expect("recorded");
         seen.extend(positions(answer.metadata()));
         for result in answer.into_inner().results {

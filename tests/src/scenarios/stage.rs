@@ -51,7 +51,7 @@ macro_rules! clients {
         impl Stage {
             $(
                 pub(crate) fn $name(&self, token: &str) -> $client<Authorised> {
-                    $client::with_interceptor(self.sandbox.channel($service), Bearer::new(token))
+                    $client::with_interceptor(self.sandbox.shared($service), Bearer::new(token))
                 }
             )+
         }

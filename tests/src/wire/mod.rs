@@ -3,7 +3,7 @@
 mod document;
 mod envoy;
 mod errors;
-mod http;
+pub(crate) mod http;
 mod json;
 mod limits;
 mod streams;

@@ -1,0 +1,381 @@
+//! Contexts at a steady rate while the services that they rest on are paused, killed and restarted: each is there in time,
+//! and nothing in it is wrong without a mark.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::{join_all, try_join_all};
+use prost::Message as _;
+use rapport_proto::events::v1::SubscribeRequest;
+use rapport_proto::interactions::v1::desk_service_client::DeskServiceClient;
+use rapport_proto::interactions::v1::get_agent_context_request::About;
+use rapport_proto::interactions::v1::*;
+use rapport_proto::loyalty::v1::AdjustBalanceRequest;
+use rapport_proto::scoring::v1::ScoreMoved;
+use rapport_proto::stakeholders::v1 as stakeholders;
+use rapport_testkit::asserts::{Bearer, position, positions};
+use rapport_testkit::place::StorePlace;
+use rapport_testkit::sandbox::{Sandbox, Topology};
+use rapport_testkit::size;
+use tokio::task::JoinHandle;
+
+use super::desk_truth::{Part, Tally, Truth};
+use crate::scenarios::advocacy::{Club, enrolled, program};
+use crate::scenarios::desk::begin;
+use crate::scenarios::messages::{after, by_party, contact, now, person, phone, record};
+use crate::scenarios::stage::{ACME, AGENT, Stage, fresh, next};
+
+static SERVICES: [&str; 3] = ["stakeholders", "scoring", "loyalty"];
+const BUDGET: Duration = Duration::from_millis(150);
+/// How soon what is back is heard again.
+const BACK: Duration = Duration::from_secs(30);
+
+/// What an answer may take beyond its budget: four unoptimised processes, a database and this client share the machine of
+/// the small size, so that it shows a wait for somebody who is away and no more; the promise is that of the full one.
+fn grace() -> Duration {
+    size::pick(Duration::from_millis(450), Duration::from_millis(50))
+}
+
+/// Contexts a second.
+fn rate() -> u32 {
+    size::pick(25, 200)
+}
+
+rapport_testkit::each_store! {
+    async fn fault_a_context_is_in_time_and_marked_whoever_is_away(place: StorePlace) {
+        let sandbox = Sandbox::builder(rapport::modules).topology(Topology::Processes).place(place);
+        let mut stage = Stage::open(sandbox).await;
+        let truth = Arc::new(Truth::default());
+        let house = House::cast(&stage, &truth).await;
+        house.all_is_known(&stage, &truth).await;
+        let load = Load::start(&stage, &house);
+        for (fault, services) in rounds() {
+            house.everything_changes(&stage, &truth).await;
+            match fault {
+                Fault::Paused => house.paused(&stage, services).await,
+                Fault::Killed | Fault::Stopped => {
+                    for service in services {
+                        match fault {
+                            Fault::Killed => stage.sandbox.kill_9(service).await,
+                            _ => drop(stage.sandbox.terminate(service).await),
+                        }
+                    }
+                    rest(Duration::from_secs(5)).await;
+                    for service in services {
+                        stage.sandbox.restart(service).await;
+                    }
+                }
+            }
+            house.all_is_known(&stage, &truth).await;
+        }
+        load.judge(&truth).await;
+        stage.close().await;
+    }
+}
+
+/// What happens to services.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// They hold their connections and never answer.
+    Paused,
+    /// They are gone at once, and come back.
+    Killed,
+    /// They stop in order, and come back.
+    Stopped,
+}
+
+/// What happens, to whom: to each alone and to all together, in the full size.
+fn rounds() -> Vec<(Fault, &'static [&'static str])> {
+    if !size::is_full() {
+        return vec![(Fault::Paused, &SERVICES), (Fault::Killed, &SERVICES)];
+    }
+    let faults = [Fault::Paused, Fault::Killed, Fault::Stopped];
+    let whom: [&[&str]; 4] = [&SERVICES[..1], &SERVICES[1..2], &SERVICES[2..], &SERVICES];
+    faults.into_iter().flat_map(|fault| whom.map(|services| (fault, services))).collect()
+}
+
+/// In the full size, a while in which nothing happens but the load.
+async fn rest(time: Duration) {
+    if size::is_full() {
+        tokio::time::sleep(time).await;
+    }
+}
+
+/// Somebody who calls.
+struct Caller {
+    party: String,
+    member: String,
+    about: [About; 3],
+}
+
+struct House {
+    callers: Vec<Caller>,
+    club: Club,
+}
+
+impl House {
+    /// Callers of whom every part of a context has something to tell.
+    async fn cast(stage: &Stage, truth: &Truth) -> House {
+        let club = program(stage).await;
+        let callers = join_all((0..size::pick(4, 24)).map(|n| caller(stage, &club, truth, n))).await;
+        House { callers, club }
+    }
+
+    /// All that can change of everybody does, in every service.
+    async fn everything_changes(&self, stage: &Stage, truth: &Truth) {
+        self.scores_move(stage, truth).await;
+        // These last, so that not all of them are heard of before their service goes.
+        join_all(self.callers.iter().enumerate().map(async |(n, caller)| {
+            let stakeholders = async {
+                renamed(stage, truth, n, &caller.party).await;
+                consented(stage, truth, n, &caller.party).await;
+            };
+            futures::future::join(stakeholders, paid(stage, truth, n, caller, &self.club)).await;
+        }))
+        .await;
+    }
+
+    /// Everybody complains, and scoring tells what came of it.
+    async fn scores_move(&self, stage: &Stage, truth: &Truth) {
+        let request = SubscribeRequest {
+            source: "scoring".into(),
+            types: vec!["rapport.scoring.v1.ScoreMoved".into()],
+            start_at_end: true,
+            ..Default::default()
+        };
+        let mut feed = stage.feed("scoring", ACME).subscribe(request).await.expect("subscribed").into_inner();
+        let mut awaited: BTreeMap<String, usize> = BTreeMap::new();
+        for (n, caller) in self.callers.iter().enumerate() {
+            awaited.insert(caller.party.clone(), n);
+            let count: i64 = truth.now(n, Part::Scores).parse().expect("a count");
+            truth.send(n, Part::Scores, (count + 1).to_string());
+            complain(stage, &caller.party).await;
+        }
+        while !awaited.is_empty() {
+            for event in next(&mut feed).await.events {
+                let data = event.data.as_ref().expect("an event carries its message");
+                let moved = ScoreMoved::decode(data.value.as_slice()).expect("a moved score");
+                if moved.definition == "scoreDefinitions/relationship-health"
+                    && let Some(n) = awaited.remove(&moved.party)
+                {
+                    truth.know(n, Part::Scores, event.position);
+                }
+            }
+        }
+    }
+
+    /// Until everything that is true is told, unmarked, of everybody.
+    async fn all_is_known(&self, stage: &Stage, truth: &Truth) {
+        let started = Instant::now();
+        for (n, caller) in self.callers.iter().enumerate() {
+            loop {
+                let request = GetAgentContextRequest {
+                    about: Some(About::Party(caller.party.clone())),
+                    budget_ms: 2_000,
+                    ..Default::default()
+                };
+                let context = stage.desk(AGENT).get_agent_context(request).await.expect("a context").into_inner();
+                let told = |part: &Part| {
+                    let (status, said) = part.said(&context);
+                    status.is_some_and(|status| status.state() == SectionState::Fresh) && said == truth.now(n, *part)
+                };
+                if Part::ALL.iter().all(told) {
+                    break;
+                }
+                assert!(started.elapsed() < BACK, "all are back, and party {n} is not known as it is: {context:?}");
+            }
+        }
+    }
+
+    /// Services hold their connections and never answer: until that is noticed, or as long as the issue says.
+    async fn paused(&self, stage: &Stage, services: &[&str]) {
+        let pids: Vec<u32> = services.iter().map(|service| stage.sandbox.pid(service)).collect();
+        for pid in &pids {
+            signal("-STOP", *pid);
+        }
+        let paused = Instant::now();
+        let mut marked = false;
+        while !marked || paused.elapsed() < size::pick(Duration::ZERO, Duration::from_secs(30)) {
+            let request = GetAgentContextRequest {
+                about: Some(self.callers[0].about[0].clone()),
+                budget_ms: 150,
+                ..Default::default()
+            };
+            let context = stage.desk(AGENT).get_agent_context(request).await.expect("a context").into_inner();
+            marked = Part::ALL
+                .iter()
+                .filter(|part| services.contains(&part.source()))
+                .all(|part| part.said(&context).0.is_some_and(|status| status.state() != SectionState::Fresh));
+            assert!(marked || paused.elapsed() < BACK, "{services:?} say nothing, and nobody noticed: {context:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        for pid in &pids {
+            signal("-CONT", *pid);
+        }
+    }
+}
+
+fn signal(signal: &str, pid: u32) {
+    // The shell's own kill: the program of that name is not installed everywhere.
+    let kill = format!("kill {signal} {pid}");
+    let sent = std::process::Command::new("sh").args(["-c", &kill]).status().expect("the shell runs");
+    assert!(sent.success(), "{signal} reaches the process");
+}
+
+async fn caller(stage: &Stage, club: &Club, truth: &Truth, n: usize) -> Caller {
+    let number = format!("+1202555{:04}", 400 + n);
+    truth.send(n, Part::Card, format!("Caller {n}"));
+    let party = stakeholders::Party { contact_media: vec![phone(&number)], ..person(&format!("Caller {n}")) };
+    let (party, seen) = stage.party_at(party).await;
+    truth.know(n, Part::Card, seen["stakeholders"]);
+    truth.send(n, Part::Consents, false.to_string());
+    truth.know(n, Part::Consents, seen["stakeholders"]);
+    consented(stage, truth, n, &party.name).await;
+    truth.send(n, Part::Scores, 0.to_string());
+    truth.know(n, Part::Scores, 0);
+    let member = enrolled(stage, club, &party.name).await;
+    truth.send(n, Part::Loyalty, 0.to_string());
+    truth.know(n, Part::Loyalty, 0);
+    let identifier = Identifier { scheme: "tel".into(), value: number };
+    let call = Call {
+        call_id: format!("storm-{n}"),
+        direction: Direction::Inbound.into(),
+        identifier_used: Some(identifier.clone()),
+        ..Default::default()
+    };
+    let call = begin(stage, call).await;
+    let about = [About::Call(call.name), About::Identifier(identifier), About::Party(party.name.clone())];
+    Caller { party: party.name, member, about }
+}
+
+async fn complain(stage: &Stage, party: &str) {
+    let complaint = record(Interaction {
+        valence: Some(Valence { value: -1.0, method: ValenceMethod::Stated.into(), confidence: None }),
+        ..contact("complaint", by_party(party), after(now(), -60))
+    });
+    stage.interactions(ACME).record_interaction(complaint).await.expect("recorded");
+}
+
+async fn renamed(stage: &Stage, truth: &Truth, n: usize, party: &str) {
+    let name = format!("{}'", truth.now(n, Part::Card));
+    truth.send(n, Part::Card, name.clone());
+    let party = stakeholders::Party { name: party.into(), display_name: name, ..Default::default() };
+    let update_mask = Some(prost_types::FieldMask { paths: vec!["display_name".into()] });
+    let request = stakeholders::UpdatePartyRequest { party: Some(party), update_mask, request_id: fresh() };
+    let answer = stage.parties(ACME).update_party(request).await.expect("renamed");
+    truth.know(n, Part::Card, position(answer.metadata(), "stakeholders"));
+}
+
+async fn consented(stage: &Stage, truth: &Truth, n: usize, party: &str) {
+    let granted = truth.now(n, Part::Consents) != "true";
+    truth.send(n, Part::Consents, granted.to_string());
+    let state = if granted { stakeholders::ConsentState::Granted } else { stakeholders::ConsentState::Withdrawn };
+    let consent = stakeholders::Consent {
+        party: party.into(),
+        purpose: "marketing".into(),
+        channel: "phone".into(),
+        state: state.into(),
+        ..Default::default()
+    };
+    let request = stakeholders::RecordConsentRequest { consent: Some(consent), ..Default::default() };
+    let answer = stage.privacy(ACME).record_consent(request).await.expect("recorded");
+    truth.know(n, Part::Consents, position(answer.metadata(), "stakeholders"));
+}
+
+async fn paid(stage: &Stage, truth: &Truth, n: usize, caller: &Caller, club: &Club) {
+    let points: i64 = truth.now(n, Part::Loyalty).parse().expect("points");
+    truth.send(n, Part::Loyalty, (points + 10).to_string());
+    let request = AdjustBalanceRequest {
+        member: caller.member.clone(),
+        unit_type: club.points.clone(),
+        amount: 10,
+        reason: "a gift".into(),
+        request_id: fresh(),
+        ..Default::default()
+    };
+    let answer = stage.ledger(ACME).adjust_balance(request).await.expect("paid");
+    truth.know(n, Part::Loyalty, positions(answer.metadata())["loyalty"]);
+}
+
+/// A context that was asked for.
+struct Asked {
+    caller: usize,
+    at: Instant,
+    answered: Instant,
+    context: AgentContext,
+}
+
+/// Contexts at a steady rate, whether or not those before are answered.
+struct Load {
+    stop: Arc<AtomicBool>,
+    running: JoinHandle<Vec<JoinHandle<Asked>>>,
+    started: Instant,
+}
+
+impl Load {
+    fn start(stage: &Stage, house: &House) -> Load {
+        let stop = Arc::new(AtomicBool::new(false));
+        let about: Vec<[About; 3]> = house.callers.iter().map(|caller| caller.about.clone()).collect();
+        // Agents have connections of their own: a connection carries 64 calls at once.
+        let desk = || DeskServiceClient::with_interceptor(stage.sandbox.channel("interactions"), Bearer::new(AGENT));
+        let (desks, ended) = ([desk(), desk(), desk(), desk()], Arc::clone(&stop));
+        let running = tokio::spawn(async move {
+            let mut asked = Vec::new();
+            let mut pace = tokio::time::interval(Duration::from_secs(1) / rate());
+            while !ended.load(Ordering::Relaxed) {
+                // When it was to be asked, not when this client came to it.
+                let at = pace.tick().await.into_std();
+                let (caller, way) = (asked.len() % about.len(), asked.len() / about.len() % 3);
+                let request = GetAgentContextRequest {
+                    about: Some(about[caller][way].clone()),
+                    budget_ms: i32::try_from(BUDGET.as_millis()).expect("small"),
+                    ..Default::default()
+                };
+                let mut desk = desks[asked.len() % desks.len()].clone();
+                asked.push(tokio::spawn(async move {
+                    let answer = desk.get_agent_context(request).await.expect("a context, whoever is away");
+                    Asked { caller, at, answered: Instant::now(), context: answer.into_inner() }
+                }));
+            }
+            asked
+        });
+        Load { stop, running, started: Instant::now() }
+    }
+
+    /// Everything that was answered was answered in time, and truly.
+    async fn judge(self, truth: &Truth) {
+        let lasted = self.started.elapsed();
+        self.stop.store(true, Ordering::Relaxed);
+        let asked = try_join_all(self.running.await.expect("the load runs")).await.expect("all are answered");
+        let mut tallies: BTreeMap<Part, Tally> = BTreeMap::new();
+        let mut times: Vec<Duration> = Vec::with_capacity(asked.len());
+        let mut wrong = Vec::new();
+        for one in &asked {
+            times.push(one.answered - one.at);
+            wrong.extend(truth.judge(one.caller, (one.at, one.answered), &one.context, &mut tallies).err());
+        }
+        times.sort_unstable();
+        let late: Vec<&Duration> = times.iter().filter(|took| **took > BUDGET + grace()).collect();
+        let at = |permille: usize| times[(times.len() - 1) * permille / 1000];
+        println!(
+            "{} contexts in {lasted:?}: p50 {:?}, p99 {:?}, p99.9 {:?}, longest {:?}; {tallies:?}",
+            times.len(),
+            at(500),
+            at(990),
+            at(999),
+            at(1000)
+        );
+        assert!(wrong.is_empty(), "{} of {} are wrong without a mark; first: {}", wrong.len(), asked.len(), wrong[0]);
+        assert!(late.is_empty(), "{} of {} came too late, the latest after {:?}", late.len(), asked.len(), late.last());
+        let enough = lasted.as_secs_f64() * f64::from(rate()) * 0.8;
+        assert!(times.len() as f64 > enough, "vacuous: {} contexts in {lasted:?}", times.len());
+        for part in Part::ALL {
+            let tally = tallies[&part];
+            assert!(tally.fresh > 0 && tally.marked > 0, "vacuous: {part:?} {tally:?}");
+        }
+        let outdated: usize = tallies.values().map(|tally| tally.outdated).sum();
+        assert!(outdated > 0, "vacuous: nothing that was marked had changed");
+    }
+}
