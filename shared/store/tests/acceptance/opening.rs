@@ -101,7 +101,9 @@ async fn open_is_ready(bed: Arc<Bed>) {
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND application_name = 'rapport'"
             );
             let row = server.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap().unwrap();
-            assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 4 + 4 + 1, "readers, writers and the sequencer");
+            // Readers, writers and the sequencer; the migrator's may still be closing.
+            let open: i64 = row.try_get_by_index(0).unwrap();
+            assert!(open > 4 + 4, "only {open} connections are open");
             server.execute_unprepared(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false")).await.unwrap();
             Some((server, database))
         }
