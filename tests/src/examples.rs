@@ -264,6 +264,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         r#"{"parties": ["$party"], "definitions": ["scoreDefinitions/engagement"]}"#,
     ),
     ("rapport.scoring.v1.NetworkService.GetInfluence", r#"{"party": "$party", "asOf": "2026-01-05T10:00:00Z"}"#),
+    ("rapport.scoring.v1.NetworkService.BatchGetInfluence", r#"{"parties": ["$party", "$other"], "maxAge": "3600s"}"#),
     ("rapport.scoring.v1.NetworkService.RankInfluencers", r#"{"asOf": "2026-01-05T10:00:00Z", "pageSize": 10}"#),
     (
         "rapport.scoring.v1.ScoreService.ExplainScore",

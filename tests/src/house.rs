@@ -57,6 +57,7 @@ pub(crate) const SAYS_NOTHING: &[&str] = &[
     "ListScoreHistory",
     "WatchScores",
     "GetInfluence",
+    "BatchGetInfluence",
     // Filters by a party: nothing passes.
     "ListInvitations",
     "ListMembers",

@@ -205,11 +205,24 @@ fn statements() -> Vec<(String, &'static str, bool)> {
         ),
         // The cases of some parties are few, and are grouped.
         (
-            "SELECT origin, COUNT(*) FROM case_file WHERE tenant = ? AND (origin) IN (VALUES (?), (?)) AND kind = ? \
-             AND (status) IN (VALUES (?), (?)) GROUP BY origin"
+            "SELECT origin, COUNT(*), COUNT(CASE WHEN kind = ? THEN 1 END) FROM case_file WHERE tenant = ? \
+             AND (origin) IN (VALUES (?), (?)) AND (status) IN (VALUES (?), (?)) GROUP BY origin"
                 .to_owned(),
             "case_file_origin (tenant=? AND origin=?)",
             true,
+        ),
+        // Their promises that are due are fewer still.
+        (
+            "SELECT origin, COUNT(*), COUNT(CASE WHEN fell_due_at IS NOT NULL OR due_at < ? THEN 1 END) FROM commitment \
+             WHERE tenant = ? AND (origin) IN (VALUES (?), (?)) AND state = ? AND due_at <= ? AND side = ? GROUP BY origin"
+                .to_owned(),
+            "commitment_origin (tenant=? AND origin=? AND state=? AND due_at<?)",
+            true,
+        ),
+        // What was promised in an interaction.
+        of(
+            "SELECT id FROM commitment WHERE tenant = ? AND interaction_id IS NOT NULL AND (interaction_id) IN (VALUES (?), (?))",
+            "commitment_interaction (tenant=? AND interaction_id=?)",
         ),
         // Versions that are no longer in force: by their name, out of the index, and as of what was known.
         of(

@@ -2,9 +2,11 @@
 
 mod orders;
 mod relationships;
+mod values;
 
 pub(crate) use orders::Orders;
 pub(crate) use relationships::Relationships;
+pub(crate) use values::{MovedValue, tell_values};
 
 use async_trait::async_trait;
 use rapport_events::{Consumer, Event};

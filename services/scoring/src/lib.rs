@@ -32,7 +32,7 @@
 //! | `domain` | definitions, facts, what a batch does to log and sums, from rows to a value |
 //! | `commands` | recording contributions, relationships and orders; beginning a fit and keeping what came out |
 //! | `queries` | scores, their explanations and history; influence; models and what they say |
-//! | `events` | the consumers of `interactions` and `stakeholders`, `ScoreMoved`, `ClvModelFitted` |
+//! | `events` | the consumers of `interactions` and `stakeholders`, `ScoreMoved`, `ValueMoved`, `ClvModelFitted` |
 //! | `api` | `ScoreService`, `NetworkService`, `ValueService` |
 //! | `workers` | fitting models |
 //! | `store`, `migration` | tables and statements |

@@ -83,6 +83,10 @@ const STATEMENTS: &[(&str, &str)] = &[
         "SEARCH order_day USING PRIMARY KEY (tenant=? AND origin=? AND day=?",
     ),
     (
+        "SELECT DISTINCT tenant, origin FROM order_day WHERE (tenant, origin) IN (VALUES (?, ?), (?, ?))",
+        "SEARCH order_day USING PRIMARY KEY (tenant=? AND origin=?)",
+    ),
+    (
         "SELECT * FROM order_day WHERE tenant = ? AND day <= ? AND (origin) IN (VALUES (?), (?))",
         "SEARCH order_day USING PRIMARY KEY (tenant=? AND origin=? AND day<?)",
     ),

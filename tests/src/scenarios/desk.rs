@@ -1,6 +1,7 @@
 //! The agent's desk: who calls, what an agent should know of them in one answer, and what the call became.
 
 use futures::future::join_all;
+use rapport_proto::events::v1::SubscribeRequest;
 use rapport_proto::interactions::v1::get_agent_context_request::About;
 use rapport_proto::interactions::v1::*;
 use rapport_proto::stakeholders::v1 as stakeholders;
@@ -11,7 +12,7 @@ use stakeholders::{Consent, ConsentState, EndRelationshipRequest, IdentifierStre
 
 use super::messages::{after, at, by_party, contact, identifier, now, person, phone, record, role};
 use super::relationships::{made, made_at, tie};
-use super::stage::{ACME, AGENT, GLOBEX, NOBODY, Positions, READER, Stage, refused, unknown};
+use super::stage::{ACME, AGENT, GLOBEX, NOBODY, Positions, READER, Stage, next, refused, unknown};
 
 rapport_testkit::each_world! {
     modules = rapport::modules;
@@ -25,6 +26,9 @@ rapport_testkit::each_world! {
         an_end_before_its_beginning_finds_its_party(&stage).await;
         consents_show_as_they_stand(&stage).await;
         an_unhappy_neighbour_shows_while_the_tie_holds(&stage).await;
+        neighbours_who_wait_or_are_influential_show(&stage).await;
+        roles_that_conflict_are_warned_of(&stage).await;
+        worth_follows_orders(&stage).await;
         a_call_told_ten_times_at_once_is_one(&stage).await;
         who_may_not_read_is_told_so(&stage).await;
         stage.close().await;
@@ -340,6 +344,146 @@ async fn an_unhappy_neighbour_shows_while_the_tie_holds(stage: &Stage) {
     let ended = stage.relationships(ACME).end_relationship(request).await.expect("ended");
     let gone = neighbours(&positions(ended.metadata())).await;
     assert_eq!((gone.looked_at, gone.neighbors.len()), (1, 0), "{gone:?}");
+}
+
+/// Why somebody near a party is shown, by their names, in order.
+fn reasons(section: &NetworkSection) -> Vec<(&str, Vec<NeighborReasonKind>)> {
+    let kinds = |one: &ContextNeighbor| one.reasons.iter().map(NeighborReason::kind).collect();
+    section.neighbors.iter().map(|one| (one.display_name.as_str(), kinds(one))).collect()
+}
+
+async fn neighbours_who_wait_or_are_influential_show(stage: &Stage) {
+    use NeighborReasonKind::{Influential, Unhappy, Waiting};
+    let middle = stage.party(person("Well Connected")).await;
+    let mut near = Vec::new();
+    for name in ["Has A Case", "Was Promised", "Knows Everybody", "Nobody Special"] {
+        near.push(stage.party(person(name)).await);
+        made(stage, tie("knows", &middle, near.last().expect("just made"))).await;
+    }
+    let mut seen = Positions::new();
+    for number in 0..12 {
+        let leaf = stage.party(person(&format!("Listener {number}"))).await;
+        seen = made_at(stage, tie("knows", &near[2], &leaf)).await.1;
+    }
+    let neighbours = async |seen: &Positions| -> NetworkSection {
+        context_of(stage, party(&middle.name), seen).await.network.expect("a network")
+    };
+    let first = neighbours(&seen).await;
+    assert_eq!(state(&first.status), SectionState::Fresh, "{first:?}");
+    assert_eq!(reasons(&first), [("Knows Everybody", vec![Influential])]);
+    assert!(first.neighbors[0].influence_percentile_micros.expect("a place") >= 900_000, "{first:?}");
+    assert!(first.neighbors[0].reason.starts_with("more influential than "), "{first:?}");
+    let open = |party: &stakeholders::Party, kind: &str| OpenCaseRequest {
+        case: Some(Case {
+            party: party.name.clone(),
+            r#type: kind.into(),
+            title: "where is it".into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let case = stage.cases(ACME).open_case(open(&near[0], "inquiry")).await.expect("opened").into_inner();
+    let promise = |hours: i64| MakeCommitmentRequest {
+        commitment: Some(Commitment {
+            party: near[1].name.clone(),
+            side: CommitmentSide::Ours.into(),
+            promise: "call back".into(),
+            due_time: Some(after(now(), hours * 3_600)),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    // One that is due later is nothing to wait for yet.
+    stage.commitments(ACME).make_commitment(promise(48)).await.expect("made");
+    assert_eq!(reasons(&neighbours(&Positions::new()).await)[0], ("Has A Case", vec![Waiting]));
+    let due = stage.commitments(ACME).make_commitment(promise(1)).await.expect("made").into_inner();
+    let complaint = stage.cases(ACME).open_case(open(&near[2], "complaint")).await.expect("opened").into_inner();
+    // What is our own is read now, whatever is kept of the others.
+    let all = neighbours(&Positions::new()).await;
+    let mut names = reasons(&all);
+    assert_eq!(names.remove(0), ("Knows Everybody", vec![Unhappy, Waiting, Influential]));
+    names.sort_unstable_by_key(|(name, _)| *name);
+    assert_eq!(names, [("Has A Case", vec![Waiting]), ("Was Promised", vec![Waiting])]);
+    let counts = |name: &str| {
+        let one = all.neighbors.iter().find(|one| one.display_name == name).expect("shown");
+        (one.open_cases, one.open_complaints, one.due_promises)
+    };
+    assert_eq!((counts("Knows Everybody"), counts("Was Promised")), ((1, 1, 0), (0, 0, 1)));
+    assert_eq!((all.looked_at, all.truncated), (4, false));
+    let texts: Vec<&str> = all.neighbors[0].reasons.iter().map(|one| one.text.as_str()).collect();
+    assert_eq!(all.neighbors[0].reason, texts.join("; "));
+    // Somebody who only waits is no reason to ask about them.
+    for one in [&case, &complaint] {
+        let solved =
+            TransitionCaseRequest { name: one.name.clone(), status: CaseStatus::Resolved.into(), ..Default::default() };
+        stage.cases(ACME).transition_case(solved).await.expect("resolved");
+    }
+    let context = context_of(stage, party(&middle.name), &Positions::new()).await;
+    let shown = context.network.expect("a network");
+    assert_eq!(reasons(&shown), [("Was Promised", vec![Waiting]), ("Knows Everybody", vec![Influential])]);
+    assert_ne!(context.next_best_action.expect("an action").action(), ActionKind::AskAboutNeighbor);
+    let kept = FulfilCommitmentRequest { name: due.name, ..Default::default() };
+    stage.commitments(ACME).fulfil_commitment(kept).await.expect("kept");
+    assert_eq!(reasons(&neighbours(&Positions::new()).await), [("Knows Everybody", vec![Influential])]);
+}
+
+async fn roles_that_conflict_are_warned_of(stage: &Stage) {
+    let roles = ["customer", "media", "investor", "employee"];
+    let card = stakeholders::Party { roles: roles.map(role).into(), ..person("Wears Many Hats") };
+    let (card, seen) = stage.party_at(card).await;
+    let warned = |context: &AgentContext| -> Vec<String> {
+        let conflicts = context.warnings.iter().filter(|one| one.kind() == WarningKind::RoleConflict);
+        conflicts.map(|one| one.text.clone()).collect()
+    };
+    let context = context_of(stage, party(&card.name), &seen).await;
+    assert_eq!(
+        warned(&context),
+        [
+            "the party is media and investor at once: who reports on us also gains by what we are worth",
+            "the party is media and employee at once: who reports on us is also paid by us",
+        ]
+    );
+    // A role that has ended is none.
+    let held = card.roles.iter().find(|one| one.role_type == "media").expect("held");
+    let request = stakeholders::EndRoleRequest { name: held.name.clone(), ..Default::default() };
+    let seen = positions(stage.parties(ACME).end_role(request).await.expect("ended").metadata());
+    assert!(warned(&context_of(stage, party(&card.name), &seen).await).is_empty());
+}
+
+async fn worth_follows_orders(stage: &Stage) {
+    let buyer = stage.party(person("Orders Now")).await;
+    let reason = async |seen: &Positions| -> String {
+        let value = context_of(stage, party(&buyer.name), seen).await.value.expect("a value").status.expect("a status");
+        assert_eq!(value.state(), SectionState::Missing, "{value:?}");
+        value.reason
+    };
+    let nothing = reason(&Positions::new()).await;
+    let order = record(Interaction {
+        amount: Some(Amount {
+            kind: AmountKind::Order.into(),
+            money: Some(rapport_proto::types::v1::Money { units: 12, nanos: 0, currency_code: "EUR".into() }),
+        }),
+        ..contact("order", by_party(&buyer.name), now())
+    });
+    let answer = stage.interactions(ACME).record_interaction(order).await.expect("recorded");
+    let seen = positions(answer.metadata());
+    // Without a model nobody is worth anything, whether they ordered or not.
+    assert_eq!((reason(&seen).await, nothing.as_str()), (nothing.clone(), "no model was fitted yet"));
+    // That the order came is told, of the party.
+    let request = SubscribeRequest {
+        source: "scoring".into(),
+        types: vec!["rapport.scoring.v1.ValueMoved".into()],
+        ..Default::default()
+    };
+    let mut feed = stage.feed("scoring", ACME).subscribe(request).await.expect("subscribed").into_inner();
+    loop {
+        let batch = next(&mut feed).await;
+        let of = |event: &rapport_proto::events::v1::Event| event.aggregate == format!("{}/value", buyer.name);
+        if let Some(event) = batch.events.iter().find(|event| of(event)) {
+            assert_eq!(event.version, seen["interactions"]);
+            return;
+        }
+    }
 }
 
 async fn a_call_told_ten_times_at_once_is_one(stage: &Stage) {

@@ -131,7 +131,14 @@ async fn once_noticed(stage: &Stage, cast: &Cast, away: &str) -> AgentContext {
         let network = context.network.as_ref().expect("a network");
         let told = context.warnings.iter().find(|one| one.kind() == WarningKind::NotFresh);
         let near = away == "loyalty" || status(&network.status).state() != SectionState::Fresh;
-        if near && told.is_some_and(|one| one.text.contains(away)) {
+        // What was never asked for may be missed at once; that the service is away is told of what is kept of it.
+        let kept = match away {
+            "scoring" => &context.scores.as_ref().expect("scores").status,
+            "loyalty" => &context.loyalty.as_ref().expect("loyalty").status,
+            _ => &context.card.as_ref().expect("a card").status,
+        };
+        let noticed = status(kept).state() != SectionState::Fresh;
+        if near && noticed && told.is_some_and(|one| one.text.contains(away)) {
             return context;
         }
         assert!(started.elapsed() < NOTICED, "{away} is away, and nobody noticed: {context:?}");

@@ -160,6 +160,12 @@ fn health(context: &AgentContext) -> (i64, i64) {
     (found.value_micros, found.contribution_count)
 }
 
+/// What is promised, both ways.
+fn promises(context: &AgentContext) -> Vec<(&str, &str)> {
+    let section = context.promises.as_ref().expect("promises");
+    section.commitments.iter().map(|one| (one.name.as_str(), one.promise.as_str())).collect()
+}
+
 fn to(interaction: &str, party: &str) -> ReassignInteractionRequest {
     ReassignInteractionRequest {
         name: interaction.into(),
@@ -194,15 +200,28 @@ async fn it_was_somebody_elses_and_everything_follows(stage: &Stage) {
     let whole = GetInteractionRequest { name: call.interaction.clone(), ..Default::default() };
     let first = stage.interactions(ACME).get_interaction(whole.clone()).await.expect("there").into_inner();
 
+    let promise = Commitment {
+        party: one.clone(),
+        side: CommitmentSide::Ours.into(),
+        promise: "a new one".into(),
+        interaction: call.interaction.clone(),
+        due_time: Some(after(now(), 3_600)),
+        ..Default::default()
+    };
+    let promise = MakeCommitmentRequest { commitment: Some(promise), ..Default::default() };
+    let promise = stage.commitments(AGENT).make_commitment(promise).await.expect("made").into_inner();
+
     let (moved, seen) = reassigned(stage, to(&call.interaction, &other.name)).await;
     assert_eq!((moved.version, moved.body.as_str()), (2, "It came late."));
     assert_eq!(moved.participants[0].party, other.name);
     let old = context_of(stage, party(&one), &seen).await;
+    assert_eq!(promises(&old).len(), 0);
     assert_eq!((names(&old).len(), health(&old).1, old.cases.expect("cases").cases.len()), (0, 0, 0));
     let new = context_of(stage, party(&other.name), &seen).await;
     assert_eq!((names(&new), health(&new).1), (vec![call.interaction.as_str()], 1));
     assert!(health(&new).0 < 50_000_000, "{:?}", health(&new));
     assert_eq!(new.cases.as_ref().expect("cases").cases[0].name, call.case);
+    assert_eq!(promises(&new), [(promise.name.as_str(), "a new one")]);
     let by_call = context_of(stage, About::Call(call.name.clone()), &seen).await;
     let resolution = by_call.caller.expect("a caller").resolution.expect("who it is");
     assert_eq!((resolution.party.as_str(), resolution.reason.as_str()), (other.name.as_str(), "the agent said so"));
@@ -215,7 +234,14 @@ async fn it_was_somebody_elses_and_everything_follows(stage: &Stage) {
     assert_eq!((restored.version, &restored.participants), (3, &first.participants));
     let old = context_of(stage, party(&one), &seen).await;
     assert_eq!((names(&old), health(&old).1), (vec![call.interaction.as_str()], 1));
+    assert_eq!(promises(&old), [(promise.name.as_str(), "a new one")]);
     assert_eq!(old.cases.expect("cases").cases.len(), 1);
+    let history = ListCaseEventsRequest { case: call.case.clone(), ..Default::default() };
+    let history = stage.cases(ACME).list_case_events(history).await.expect("listed").into_inner().case_events;
+    let whose: Vec<(CaseEventKind, &str)> = history.iter().map(|step| (step.kind(), step.party.as_str())).collect();
+    use CaseEventKind::{Opened, Reassigned};
+    assert_eq!(whose, [(Opened, ""), (Reassigned, other.name.as_str()), (Reassigned, one.as_str())]);
+    assert!(history[1..].iter().all(|step| step.interaction == call.interaction && step.principal == "users/abe"));
     let new = context_of(stage, party(&other.name), &seen).await;
     assert_eq!((names(&new).len(), health(&new).1), (0, 0));
     assert_eq!(ended(stage, request).await.0.resolution.expect("who it is").party, one);

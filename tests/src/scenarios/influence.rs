@@ -137,14 +137,38 @@ async fn the_middle_is_ahead_until_its_ties_end(stage: &Stage) {
     let foreign = stage.network(GLOBEX).get_influence(foreign).await.expect("read").into_inner();
     assert_eq!(foreign.influence.expect("influence").standing(), NetworkStanding::Unconnected);
 
+    // Several at once, as each by itself; over what was computed before, where that is good enough.
+    let asked = |max_age: Option<i64>| BatchGetInfluenceRequest {
+        parties: [&middle.name, &stranger.name, &ends[0].name, &middle.name].map(String::clone).into(),
+        max_age: max_age.map(|seconds| prost_types::Duration { seconds, nanos: 0 }),
+    };
+    let several = networks.batch_get_influence(at_least(asked(None), &seen)).await.expect("read").into_inner();
+    let mut singly = Vec::new();
+    for party in &asked(None).parties {
+        singly.push(influence(stage, party, &seen).await.0);
+    }
+    assert_eq!(several.influences, singly);
+    refused(
+        networks
+            .batch_get_influence(BatchGetInfluenceRequest { max_age: asked(Some(-1)).max_age, ..Default::default() })
+            .await,
+        &[("parties", "REQUIRED"), ("max_age", "OUT_OF_RANGE")],
+    );
     // A tie ends, and who hung on it is out.
     let request = EndRelationshipRequest { name: last.name.clone(), ..Default::default() };
     let ended = stage.relationships(ACME).end_relationship(request).await.expect("ended");
+    let old = networks.batch_get_influence(asked(Some(3_600))).await.expect("read").into_inner();
+    let old = old.network.expect("a network");
+    assert_eq!((old.party_count, old.as_of), (5, old.computed_time));
     let at_position = position(ended.metadata(), "stakeholders");
     let seen = positions(ended.metadata());
     let (found, network) = influence(stage, &middle.name, &seen).await;
     near(found.pagerank, star(3.0).0);
     assert_eq!((network.party_count, found.tie_count, network.stakeholders_position), (4, 3, at_position));
+    for max_age in [None, Some(3_600)] {
+        let now = networks.batch_get_influence(asked(max_age)).await.expect("read").into_inner();
+        assert_eq!((now.network.expect("a network").party_count, &now.influences[0]), (4, &found), "{max_age:?}");
+    }
     assert_eq!(influence(stage, &ends[3].name, &seen).await.0.standing(), NetworkStanding::Unconnected);
     // The stronger of two is further ahead.
     let weak = Relationship { weight: Some(0.1), valid_from_time: began, ..tie("knows", &ends[0], &ends[1]) };

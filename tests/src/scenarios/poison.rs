@@ -97,8 +97,8 @@ fn poisons() -> BTreeMap<&'static str, Poisons> {
             RelationshipUpdated RelationshipEnded ConsentRecorded),
         each!(interactions: InteractionRecorded InteractionAmended InteractionRetracted OriginAttributed CaseOpened
             CaseTransitioned CaseReassigned CaseAssigned CommitmentMade CommitmentFellDue CommitmentKept CommitmentBroken
-            CommitmentWaived SurveyCreated SurveyResponseRecorded),
-        each!(scoring: ScoreMoved ClvModelFitted),
+            CommitmentWaived CommitmentReassigned SurveyCreated SurveyResponseRecorded),
+        each!(scoring: ScoreMoved ValueMoved ClvModelFitted),
         each!(loyalty: ProgramPublished MemberEnrolled AccrualPosted BalanceAdjusted UnitsExpired TierChanged
             InvitationSent InvitationSuppressed InvitationHeldOut InvitationScheduled InvitationAnswered
             InvitationExpired),

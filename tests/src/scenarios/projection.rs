@@ -1,15 +1,16 @@
 //! The agent's desk's projection: what the consumers kept while things happened is what they keep when they read the
 //! feeds anew, byte for byte.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use prost::Message;
 use rapport_proto::interactions::v1 as interactions;
 use rapport_proto::loyalty::v1 as loyalty;
-use rapport_proto::scoring::v1::FitClvModelRequest;
+use rapport_proto::scoring::v1::{ClvModelFamily, FitClvModelRequest};
 use rapport_proto::stakeholders::v1 as stakeholders;
 use rapport_store::{Sql, Store, Subject};
-use rapport_testkit::asserts::Bearer;
+use rapport_testkit::asserts::{Bearer, positions};
 use rapport_testkit::clock;
 use rapport_testkit::place::StorePlace;
 use rapport_testkit::sandbox::{Sandbox, Topology};
@@ -18,7 +19,8 @@ use rapport_types::{TenantId, Uuid};
 
 use super::messages::{after, at, by_number, by_party, contact, organization, person, phone, record, role};
 use super::relationships::{made, tie};
-use super::stage::{ACME, Stage};
+use super::stage::{ACME, Positions, Stage};
+use super::value::fit;
 use crate::club;
 
 /// How many parties there are: more than a batch asks for at once when it is read anew.
@@ -27,6 +29,8 @@ const PARTIES: usize = 30;
 const STEPS: usize = 160;
 /// The sort of what a party is worth.
 const VALUE: i16 = 3;
+/// How many order again and again, also once there is a model.
+const BUYERS: usize = 3;
 /// How many sorts of things happen.
 const SORTS: usize = 12;
 /// How long the consumers may take on a machine that does other things besides.
@@ -42,18 +46,21 @@ rapport_testkit::each_store! {
         let seed = size::pick(0, u64::from(std::process::id())) ^ 0x9e37_79b9_7f4a_7c15;
         history(&stage, &mut Dice(seed)).await;
         settled(&stage, 0).await;
-        let grown = dump(desk_store(&stage)).await;
+        let (grown, before_the_model) = dump(desk_store(&stage)).await;
         for kind in 1..=6 {
-            let there = |row: &Row| row.kind == kind && (kind == VALUE || !row.plain.is_empty());
+            let there = |row: &Row| row.kind == kind && !row.plain.is_empty();
             assert!(grown.iter().any(there), "nothing of sort {kind}: {seed}");
         }
+        let worth = |row: &&Row| row.kind == VALUE && !before_the_model.contains(&row.party);
+        assert!(grown.iter().filter(worth).filter(|row| estimated(row)).count() >= BUYERS, "nobody is worth anything: {seed}");
         let stood = rapport_interactions::forget_desk(desk_store(&stage)).await.expect("forgotten");
         assert_eq!(stood.keys().collect::<Vec<_>>(), ["loyalty", "scoring", "stakeholders"]);
         stage.sandbox.restart("interactions").await;
         // Interrupted before it is done: it goes on where it is served next.
         stage.sandbox.restart("interactions").await;
         settled(&stage, 0).await;
-        same(&grown, &dump(desk_store(&stage)).await, seed);
+        let (anew, _) = dump(desk_store(&stage)).await;
+        same(&shown(grown, &before_the_model), &shown(anew, &before_the_model), seed);
         stage.close().await;
     }
 }
@@ -88,8 +95,14 @@ async fn history(stage: &Stage, dice: &mut Dice) {
     let moment = at("2026-01-10T09:00:00Z");
     for step in 0..STEPS {
         if step == STEPS / 2 {
-            // A model speaks of everybody; there may be too few orders for one.
-            let _too_few = stage.values(ACME).fit_clv_model(FitClvModelRequest::default()).await;
+            // A model speaks of everybody, also of those who order nothing after it.
+            let mut seen = Positions::new();
+            for day in 1..=3 {
+                seen = buy(stage, &parties, after(moment, -day * 86_400)).await;
+            }
+            let asked = FitClvModelRequest { family: ClvModelFamily::MbgNbd.into(), ..Default::default() };
+            let fitted = fit(stage, ACME, asked, &seen).await;
+            assert!(fitted.error.is_none(), "{fitted:?}");
         }
         let party = dice.of(&parties).clone();
         let occurred = after(moment, -i64::try_from(dice.below(400)).expect("small") * 43_200);
@@ -104,9 +117,7 @@ async fn history(stage: &Stage, dice: &mut Dice) {
                 };
                 let mut fact = contact(kind, who, occurred);
                 if kind == "order" {
-                    let money = club::dollars(20 + i64::try_from(dice.below(200)).expect("small"));
-                    let kind = interactions::AmountKind::Order.into();
-                    fact.amount = Some(interactions::Amount { kind, money: Some(money) });
+                    fact = bought(fact, 20 + i64::try_from(dice.below(200)).expect("small"));
                 }
                 stage.interactions(ACME).record_interaction(record(fact)).await.expect("recorded");
             }
@@ -186,7 +197,25 @@ async fn history(stage: &Stage, dice: &mut Dice) {
             }
         }
     }
+    buy(stage, &parties, moment).await;
     assert!(!cases.is_empty() && !promises.is_empty(), "a history of everything");
+}
+
+/// Some order something each; where that is told.
+async fn buy(stage: &Stage, parties: &[stakeholders::Party], at: prost_types::Timestamp) -> Positions {
+    let mut seen = Positions::new();
+    for (number, party) in (1..).zip(&parties[..BUYERS]) {
+        let fact = bought(contact("order", by_party(&party.name), at), 20 * number);
+        let answer = stage.interactions(ACME).record_interaction(record(fact)).await.expect("recorded");
+        seen.extend(positions(answer.metadata()));
+    }
+    seen
+}
+
+fn bought(fact: interactions::Interaction, units: i64) -> interactions::Interaction {
+    let money = Some(club::dollars(units));
+    let amount = Some(interactions::Amount { kind: interactions::AmountKind::Order.into(), money });
+    interactions::Interaction { amount, ..fact }
 }
 
 fn desk_store(stage: &Stage) -> &Store {
@@ -235,11 +264,24 @@ struct Row {
     plain: Vec<u8>,
 }
 
-/// Every row that a feed spoke of.
-async fn dump(store: &Store) -> Vec<Row> {
+/// Whether a row of a value says what a model says.
+fn estimated(row: &Row) -> bool {
+    let section = interactions::ValueSection::decode(row.plain.as_slice()).expect("a section");
+    !section.model.is_empty() && section.alive_probability.is_some()
+}
+
+/// Rows as far as they are shown: what somebody was worth before the newest model is asked for again.
+fn shown(mut rows: Vec<Row>, before_the_model: &BTreeSet<Uuid>) -> Vec<Row> {
+    let behind = |row: &&mut Row| row.kind == VALUE && before_the_model.contains(&row.party);
+    rows.iter_mut().filter(behind).for_each(|row| row.plain.clear());
+    rows
+}
+
+/// Every row that a feed spoke of, and those whose values are from before the newest model.
+async fn dump(store: &Store) -> (Vec<Row>, BTreeSet<Uuid>) {
     let db = store.reader();
-    let text = "SELECT tenant, party, kind, facet, wanted, sealed FROM desk_section WHERE wanted > 0";
-    let mut rows = Vec::new();
+    let text = "SELECT tenant, party, kind, facet, wanted, sealed, position FROM desk_section WHERE wanted > 0";
+    let (mut rows, mut said, mut model) = (Vec::new(), BTreeMap::new(), 0);
     for row in Sql::new(db, text).all(db).await.expect("read") {
         let tenant: String = row.try_get_by_index(0).expect("tenant");
         let party: Uuid = row.try_get_by_index(1).expect("party");
@@ -250,17 +292,18 @@ async fn dump(store: &Store) -> Vec<Row> {
             let subject = Subject::of(&TenantId::parse(&tenant).expect("a tenant"), party);
             store.unseal(&subject, "desk_section", &sealed).await.expect("opened").expect("its key is there")
         };
-        rows.push(Row {
-            tenant,
-            party,
-            kind: row.try_get_by_index(2).expect("kind"),
-            facet: row.try_get_by_index(3).expect("facet"),
-            wanted: row.try_get_by_index(4).expect("wanted"),
-            plain,
-        });
+        let (kind, wanted) = (row.try_get_by_index(2).expect("kind"), row.try_get_by_index(4).expect("wanted"));
+        match (kind, party.is_nil()) {
+            // Nobody's row: the last model that speaks of everybody.
+            (VALUE, true) => model = wanted,
+            (VALUE, false) => {
+                said.insert(party, row.try_get_by_index::<i64>(6).expect("position"));
+            }
+            _ => {}
+        }
+        rows.push(Row { tenant, party, kind, facet: row.try_get_by_index(3).expect("facet"), wanted, plain });
     }
-    // What a party is worth is asked for when somebody calls, whatever is kept: no event tells of each order.
-    rows.iter_mut().filter(|row| row.kind == VALUE).for_each(|row| row.plain.clear());
+    let before_the_model = said.into_iter().filter(|(_, position)| *position < model).map(|(party, _)| party).collect();
     let text = "SELECT tenant, party, relationship, neighbor, weight_micros, valid_from, valid_to FROM desk_tie";
     for row in Sql::new(db, text).all(db).await.expect("read") {
         let mut plain = Vec::new();
@@ -274,7 +317,7 @@ async fn dump(store: &Store) -> Vec<Row> {
         rows.push(Row { tenant, party, kind: 0, facet: "tie".into(), wanted: 0, plain });
     }
     rows.sort();
-    rows
+    (rows, before_the_model)
 }
 
 #[track_caller]

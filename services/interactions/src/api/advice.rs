@@ -105,10 +105,16 @@ fn facts(sections: &Sections, known_party: bool, resolution: Option<&Resolution>
         health: health.map(|score| Health { value_micros: score.value_micros, change_micros: score.change_micros }),
         alive: sections.value.alive_probability,
         valuable: sections.value.lifetime_value.as_ref().is_some_and(|money| money.units >= 1),
-        unhappy_neighbors: known(sections.network.status.as_ref()).then_some(sections.network.neighbors.len()),
+        unhappy_neighbors: known(sections.network.status.as_ref()).then(|| unhappy(&sections.network)),
         expiry: expiry(&sections.loyalty, now),
         may_refer: reference.map(|consent| consent.allowed),
     }
+}
+
+/// How many of those who are shown are unhappy. They come first, so that none is hidden behind somebody who is not.
+fn unhappy(network: &proto::NetworkSection) -> usize {
+    let unhappy = |one: &&proto::NeighborReason| one.kind() == proto::NeighborReasonKind::Unhappy;
+    network.neighbors.iter().filter(|one| one.reasons.iter().any(|reason| unhappy(&reason))).count()
 }
 
 /// The soonest expiry.

@@ -191,6 +191,13 @@ fn network(before: Option<&proto::NetworkSection>, now: Option<&proto::NetworkSe
         let timeless = |neighbor: &proto::ContextNeighbor| proto::ContextNeighbor {
             health_micros: None,
             reason: String::new(),
+            // Which reasons there are is news, their figures are not.
+            reasons: neighbor
+                .reasons
+                .iter()
+                .map(|one| proto::NeighborReason { kind: one.kind, ..Default::default() })
+                .collect(),
+            influence_percentile_micros: None,
             ..neighbor.clone()
         };
         timeless(one) != timeless(other) || moved(one.health_micros, other.health_micros)

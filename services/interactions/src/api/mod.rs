@@ -24,7 +24,10 @@ mod desk_tests;
 mod interaction_service;
 mod item_error;
 mod network;
+mod network_parts;
 mod paging;
+#[cfg(test)]
+mod pledge_tests;
 #[cfg(test)]
 mod reassign_tests;
 mod recording;

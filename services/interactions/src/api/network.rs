@@ -1,20 +1,20 @@
+//! Who near a party an agent should know of: the strongest ties, and whoever at their other ends there is a reason to show.
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use futures::future::join;
+use futures::future::join3;
 use prost::Message;
 use rapport_proto::interactions::v1 as proto;
 use rapport_store::read_error;
 use rapport_types::Uuid;
 
 use super::context::{About, Book};
-use crate::domain::{PartyName, SectionKind, unhappy};
-use crate::queries::{Asked, HEALTH, Heard, Standing, TIES, Unasked, hear, nameless, section_status, serve, why};
-use crate::store::{Known, SectionKey, complaint_count, section_find, section_held, tie_list};
-
-/// How many unhappy neighbours are shown.
-const SHOWN: usize = 5;
+use super::network_parts::{Influence, without};
+use crate::domain::{Matters, Neighbor, PartyName, SectionKind, choose};
+use crate::queries::{Asked, Standing, TIES, Unasked, hear, nameless, section_status, why};
+use crate::store::{Known, SectionKey, section_find, tie_list};
 
 /// Who is near, and how far that can be trusted.
 struct Near {
@@ -25,49 +25,36 @@ struct Near {
     keep: Option<(SectionKey, Known)>,
 }
 
-/// A part of the section that is not fresh.
-#[derive(Debug)]
-struct Lack {
-    source: &'static str,
-    /// Why, in a sentence.
-    reason: String,
-    /// When what is shown in its place was said.
-    said: Option<Asked>,
+/// The id of a neighbour; nobody's where its name is none, which stakeholders does not say.
+fn id(neighbor: &proto::ContextNeighbor) -> Uuid {
+    PartyName::parse(&neighbor.party).map(|name| name.uuid()).unwrap_or_default()
 }
 
-/// The status of the section without a part of it: what was fresh is no longer, and what was not has one reason more.
-fn without(status: proto::SectionStatus, lack: Lack) -> proto::SectionStatus {
-    match status.state() {
-        proto::SectionState::Fresh => section_status(lack.source, proto::SectionState::Stale, lack.reason, lack.said),
-        _ => proto::SectionStatus { reason: format!("{}; {}", status.reason, lack.reason), ..status },
+/// A neighbour as it is shown, with every reason there is.
+fn told(neighbor: &proto::ContextNeighbor, known: &Neighbor) -> proto::ContextNeighbor {
+    let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+    let Matters { complaints, cases, late, due } = known.matters;
+    let reasons: Vec<proto::NeighborReason> = known
+        .concerns()
+        .into_iter()
+        .map(|(concern, text)| proto::NeighborReason { kind: i32::from(concern.code()), text })
+        .collect();
+    let texts: Vec<&str> = reasons.iter().map(|reason| reason.text.as_str()).collect();
+    proto::ContextNeighbor {
+        health_micros: known.health,
+        open_complaints: count(complaints),
+        open_cases: count(cases),
+        due_promises: count(late.saturating_add(due)),
+        influence_percentile_micros: known.influence,
+        reason: texts.join("; "),
+        reasons,
+        ..neighbor.clone()
     }
-}
-
-/// Of two lacks the one that shows what was said longer ago.
-fn older(one: Option<Lack>, other: Lack) -> Lack {
-    match one {
-        Some(one) if one.said.map(|said| said.at) <= other.said.map(|said| said.at) => one,
-        _ => other,
-    }
-}
-
-/// The scores that are kept, whatever happened since, and when the oldest of them was said.
-fn last_known(held: &Book, ids: &[Uuid]) -> (HashMap<Uuid, proto::ScoreSection>, Option<Asked>) {
-    let mut scores = HashMap::new();
-    let mut oldest: Option<Asked> = None;
-    for (key, known) in held.iter().filter_map(|(key, held)| Some((key, held.known.as_ref()?))) {
-        let section = proto::ScoreSection::decode(known.plain.as_slice());
-        let (true, Ok(section)) = (ids.contains(&key.party), section) else { continue };
-        let said = oldest.unwrap_or(Asked { at: known.as_of, position: known.position });
-        oldest = Some(Asked { at: said.at.min(known.as_of), position: said.position.min(known.position) });
-        scores.insert(key.party, section);
-    }
-    (scores, oldest)
 }
 
 impl About<'_> {
-    /// Who near the party is unhappy. The strongest ties are looked at, as the stakeholders service tells them, else as
-    /// its feed told them; a neighbour is unhappy by its score or by a complaint that is not solved.
+    /// Who near the party is unhappy, waits for us, or is influential. The strongest ties are looked at, as the stakeholders
+    /// service tells them, else as its feed told them.
     pub(super) async fn network(
         &self,
         book: &Book,
@@ -88,41 +75,39 @@ impl About<'_> {
             }
         };
         let Near { neighbors, truncated, mut status, keep } = self.near(party, book, stakeholders).await;
-        let ids: Vec<Uuid> =
-            neighbors.iter().filter_map(|one| Some(PartyName::parse(&one.party).ok()?.uuid())).collect();
+        let ids: Vec<Uuid> = neighbors.iter().map(id).collect();
         let looked_at = i32::try_from(ids.len()).unwrap_or(i32::MAX);
-        let ((health, late, cold), (complaints, unread)) =
-            join(self.health(&ids, scoring), self.complaints(&ids)).await;
+        let (health, matters, influence) =
+            join3(self.health(&ids, scoring), self.matters(&ids), self.influence(&ids, book, scoring)).await;
+        let ((health, late, cold), (matters, unread)) = (health, matters);
+        let Influence { ahead, lack, keep: influence, cold: unheard } = influence;
         // Who is near may be fresh where how they fare is not.
-        for lack in [late, unread].into_iter().flatten() {
+        for lack in [late, lack, unread].into_iter().flatten() {
             status = without(status, lack);
         }
-        let mut shown: Vec<proto::ContextNeighbor> = neighbors
-            .into_iter()
-            .filter_map(|mut one| {
-                let id = PartyName::parse(&one.party).ok()?.uuid();
-                one.health_micros = health.get(&id).copied();
-                let open = complaints.get(&id).copied().unwrap_or_default();
-                one.open_complaints = i32::try_from(open).unwrap_or(i32::MAX);
-                one.reason = unhappy(one.health_micros, open)?;
-                Some(one)
+        let known: Vec<Neighbor> = neighbors
+            .iter()
+            .map(|one| Neighbor {
+                health: health.get(&id(one)).copied(),
+                matters: matters.get(&id(one)).copied().unwrap_or_default(),
+                influence: ahead.get(&id(one)).copied(),
+                weight: one.weight,
             })
             .collect();
-        // The unhappiest first; equal ones by the strength of the tie.
-        shown.sort_by(|one, two| {
-            let rank = |n: &proto::ContextNeighbor| (n.health_micros.unwrap_or(i64::MAX), -n.open_complaints);
-            rank(one)
-                .cmp(&rank(two))
-                .then_with(|| two.weight.total_cmp(&one.weight))
-                .then_with(|| one.party.cmp(&two.party))
-        });
-        let truncated = truncated || shown.len() > SHOWN;
-        shown.truncate(SHOWN);
+        let (order, more) = choose(&known);
+        let shown = order.into_iter().filter_map(|at| Some(told(neighbors.get(at)?, known.get(at)?)));
+        let mut shown: Vec<proto::ContextNeighbor> = shown.collect();
         self.name(&mut shown).await;
         // Who was asked about in passing is known in full the next time.
-        let want = cold.into_iter().map(|id| (self.key(id, SectionKind::Scores, ""), scoring.position.max(1)));
+        let mut want: Vec<(SectionKey, i64)> =
+            cold.into_iter().map(|id| (self.key(id, SectionKind::Scores, ""), scoring.position.max(1))).collect();
+        let influences = self.key(party, SectionKind::Influence, "");
+        if unheard && !book.contains_key(&influences) {
+            want.push((influences, scoring.position.max(1)));
+        }
+        let truncated = truncated || more;
         let section = proto::NetworkSection { status: Some(status), neighbors: shown, looked_at, truncated };
-        (section, keep.into_iter().collect(), want.collect())
+        (section, keep.into_iter().chain(influence).collect(), want)
     }
 
     /// The strongest ties, as they are kept. A service that is asked has somewhat more than half of the time, so that
@@ -178,75 +163,6 @@ impl About<'_> {
         Near { neighbors, truncated, status, keep: None }
     }
 
-    /// The relationship health of those whose score rests on facts, why it is not fresh if it is not, and of whom nothing
-    /// was kept.
-    async fn health(&self, ids: &[Uuid], standing: &Standing) -> (HashMap<Uuid, i64>, Option<Lack>, Vec<Uuid>) {
-        if ids.is_empty() || !self.call.allows("scoring.scores.read") {
-            return (HashMap::new(), None, Vec::new());
-        }
-        let held = section_held(&self.cx.store, self.call.tenant(), ids, Some(SectionKind::Scores)).await;
-        let held = held.unwrap_or_else(|error| {
-            tracing::warn!(%error, "what is kept of scores cannot be read");
-            Book::new()
-        });
-        let asked = Asked { at: self.cx.world.now(), position: standing.position };
-        let mut lack: Option<Lack> = None;
-        let (mut sections, mut unknown) = (HashMap::with_capacity(ids.len()), Vec::new());
-        for id in ids {
-            let row = held.get(&self.key(*id, SectionKind::Scores, ""));
-            let Some(mut section) = serve::<proto::ScoreSection>(row, 0, standing, asked.at) else {
-                unknown.push(*id);
-                continue;
-            };
-            let status = section.status.take().unwrap_or_default();
-            if status.state() != proto::SectionState::Fresh {
-                let said = row.and_then(|row| row.known.as_ref());
-                let said = said.map(|known| Asked { at: known.as_of, position: known.position });
-                lack = Some(older(lack, Lack { source: "scoring", reason: status.reason, said }));
-            }
-            sections.insert(*id, section);
-        }
-        if !unknown.is_empty() {
-            let asking = self.asking();
-            let heard = hear(self.until, &asking, asking.scores(&unknown, false)).await;
-            let reason = why(&heard, "scoring");
-            let (scores, said) = match heard {
-                Heard::Said(scores) | Heard::Behind(scores) => (scores, Some(asked)),
-                _ => last_known(&held, &unknown),
-            };
-            if !reason.is_empty() {
-                lack = Some(older(lack, Lack { source: "scoring", reason, said }));
-            }
-            sections.extend(scores);
-        }
-        let health = sections.into_iter().filter_map(|(party, section)| {
-            let score = section.scores.into_iter().find(|score| score.definition == HEALTH)?;
-            (score.contribution_count > 0).then_some((party, score.value_micros))
-        });
-        unknown.retain(|id| !held.contains_key(&self.key(*id, SectionKind::Scores, "")));
-        (health.collect(), lack, unknown)
-    }
-
-    /// How many complaints of each are open, and why that is not known if it is not.
-    async fn complaints(&self, ids: &[Uuid]) -> (HashMap<Uuid, usize>, Option<Lack>) {
-        if ids.is_empty() || !self.call.allows("interactions.cases.read") {
-            return (HashMap::new(), None);
-        }
-        let counted = complaint_count(self.cx.store.reader(), self.call.tenant(), ids);
-        let reason = match tokio::time::timeout_at(self.until.into(), counted).await {
-            // An answer may win against a deadline that is over; what comes late is late all the same.
-            Ok(_) if Instant::now() > self.until => "open complaints were not read in time",
-            Ok(Ok(counts)) => return (counts, None),
-            Ok(Err(error)) => {
-                let error = read_error(error);
-                tracing::warn!(%error, "open complaints of neighbours cannot be read");
-                "open complaints could not be read"
-            }
-            Err(_) => "open complaints were not read in time",
-        };
-        (HashMap::new(), Some(Lack { source: "interactions", reason: reason.to_owned(), said: None }))
-    }
-
     /// Fills in names that the feed does not carry, from the cards that are kept.
     async fn name(&self, shown: &mut [proto::ContextNeighbor]) {
         let nameless: Vec<Uuid> = shown
@@ -300,125 +216,6 @@ impl About<'_> {
                 candidate.display_name.clone_from(&card.display_name);
                 candidate.role_types = card.roles.iter().map(|role| role.role_type.clone()).collect();
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use std::time::Duration;
-
-    use rapport_rpc::wire;
-    use rapport_testkit::each_store;
-    use rapport_testkit::place::StorePlace;
-    use rapport_types::time::Timestamp;
-
-    use super::*;
-    use crate::domain::Medium;
-    use crate::fixture::{Keep, call, context, keep, tenant};
-    use crate::store::Tie;
-
-    const MIDDLE: Uuid = Uuid::from_u128(1);
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_micros((1_700_000_000 + seconds) * 1_000_000)
-    }
-
-    fn scores(id: u128, position: i64, seconds: i64) -> (SectionKey, Known) {
-        let score = proto::ContextScore {
-            definition: HEALTH.to_owned(),
-            value_micros: 10_000_000,
-            contribution_count: 2,
-            ..proto::ContextScore::default()
-        };
-        let section = proto::ScoreSection { status: None, scores: vec![score] };
-        let party = Uuid::from_u128(id);
-        let key = SectionKey { tenant: tenant("acme"), party, kind: SectionKind::Scores, facet: String::new() };
-        (key, Known { position, as_of: at(seconds), plain: section.encode_to_vec() })
-    }
-
-    fn status(state: proto::SectionState, reason: &str) -> proto::SectionStatus {
-        section_status("stakeholders", state, reason.to_owned(), Some(Asked { at: at(9), position: 9 }))
-    }
-
-    #[test]
-    fn what_lacks_a_part_is_not_fresh_and_says_why() {
-        let lack = |said| Lack { source: "scoring", reason: "scoring is not there".to_owned(), said };
-        let lacking = without(status(proto::SectionState::Fresh, ""), lack(Some(Asked { at: at(3), position: 2 })));
-        assert_eq!(
-            (lacking.source.as_str(), lacking.state(), lacking.position),
-            ("scoring", proto::SectionState::Stale, 2)
-        );
-        assert_eq!(lacking.as_of_time, Some(wire::to_timestamp(at(3))));
-        let worse = without(status(proto::SectionState::Stale, "stakeholders is not there"), lack(None));
-        assert_eq!((worse.source.as_str(), worse.position), ("stakeholders", 9));
-        assert_eq!(worse.reason, "stakeholders is not there; scoring is not there");
-    }
-
-    each_store! {
-        async fn what_is_kept_is_as_old_as_the_oldest_of_it(place: StorePlace) {
-            let cx = context(&place).await;
-            let call = call("acme");
-            let until = Instant::now() + Duration::from_secs(60);
-            let about = |until: Instant| About {
-                cx: &cx, call: &call, at_least: None, party: Some(MIDDLE), medium: Medium::Phone, purposes: &[], until,
-            };
-            let (two, three) = (Uuid::from_u128(2), Uuid::from_u128(3));
-            // Nobody answers, and nothing is kept.
-            let standing = about(until).standing("scoring");
-            let (health, late, cold) = about(until).health(&[two, three], &standing).await;
-            let late = late.unwrap();
-            assert!(health.is_empty() && late.said.is_none(), "{late:?}");
-            assert_eq!(cold, [two, three]);
-
-            let tie = |neighbor: Uuid| Some(Tie {
-                neighbor, relationship_type: "knows".to_owned(), weight_micros: 500_000, valid_from: None, valid_to: None,
-            });
-            let key = |id: u128| (tenant("acme"), MIDDLE, Uuid::from_u128(id));
-            let ties = [(key(20), tie(two)), (key(30), tie(three))];
-            let sections = [scores(2, 7, 20), scores(3, 4, 10), scores(9, 1, 1)];
-            keep(&cx, Keep { sections: sections.into(), ties: ties.into() }).await;
-            let (health, late, cold) = about(until).health(&[two, three], &standing).await;
-            let late = late.unwrap();
-            assert!(cold.is_empty());
-            assert_eq!((health.len(), late.source, late.reason.as_str()), (2, "scoring", "scoring is not there"));
-            let said = late.said.unwrap();
-            assert_eq!((said.at, said.position), (at(10), 4));
-
-            // Of ties it is not known when they were told.
-            let stakeholders = Standing { position: 5, ..about(until).standing("stakeholders") };
-            let (network, keep, _) = about(until).network(&Book::new(), &stakeholders, &standing).await;
-            assert!(keep.is_empty());
-            let status = network.status.unwrap();
-            assert_eq!((status.state(), status.position, status.as_of_time), (proto::SectionState::Stale, 5, None));
-            assert_eq!((network.neighbors.len(), network.looked_at), (2, 2));
-            assert_eq!(status.reason, "stakeholders is not there; scoring is not there");
-
-            let (counts, unread) = about(until).complaints(&[two]).await;
-            assert!(counts.is_empty() && unread.is_none(), "{unread:?}");
-            // When there is no time left, nobody is taken for glad.
-            let (_, unread) = about(Instant::now() - Duration::from_secs(1)).complaints(&[two]).await;
-            assert_eq!(unread.unwrap().reason, "open complaints were not read in time");
-            let none = about(Instant::now() - Duration::from_secs(1)).complaints(&[]).await;
-            assert!(none.1.is_none());
-            cx.store.close().await;
-        }
-
-        async fn complaints_that_cannot_be_read_are_not_none(place: StorePlace) {
-            let cx = context(&place).await;
-            let call = call("acme");
-            let until = Instant::now() + Duration::from_secs(60);
-            let about = About {
-                cx: &cx, call: &call, at_least: None, party: Some(MIDDLE), medium: Medium::Phone, purposes: &[], until,
-            };
-            cx.store.close().await;
-            let (counts, unread) = about.complaints(&[Uuid::from_u128(2)]).await;
-            let unread = unread.unwrap();
-            assert!(counts.is_empty());
-            assert_eq!((unread.source, unread.reason.as_str()), ("interactions", "open complaints could not be read"));
-            let fresh = status(proto::SectionState::Fresh, "");
-            assert_eq!(without(fresh, unread).state(), proto::SectionState::Stale);
         }
     }
 }

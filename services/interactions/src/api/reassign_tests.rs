@@ -141,7 +141,7 @@ each_store! {
         assert_eq!((moved.party.as_str(), moved.title.as_str(), moved.description.as_str()), (party(2).as_str(), "Broken vase", "in two"));
         assert_eq!(moved.identifier_used, case.identifier_used);
         assert_ne!(moved.etag, case.etag);
-        assert_eq!(line.notes(&case.name).await, ["", "called back"]);
+        assert_eq!(line.notes(&case.name).await, ["", "called back", ""]);
         for leg_name in ["a", "b"] {
             let call = line.end(ending(leg("1", leg_name, ""), 100)).await;
             let resolution = call.resolution.as_ref().unwrap();

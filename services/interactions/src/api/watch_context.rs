@@ -271,6 +271,10 @@ impl Watcher {
             let reassigned = reassigned?;
             return Ok(knows(&reassigned.origin, &reassigned.party) || knows(&reassigned.previous_origin, ""));
         }
+        if let Some(reassigned) = event.decode::<proto::CommitmentReassigned>() {
+            let reassigned = reassigned?;
+            return Ok(knows(&reassigned.origin, &reassigned.party) || knows(&reassigned.previous_origin, ""));
+        }
         macro_rules! of {
             ($($kind:ident $(.$party:ident)?),+) => {$(
                 if let Some(told) = event.decode::<proto::$kind>() {

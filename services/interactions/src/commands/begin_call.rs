@@ -3,7 +3,7 @@ use rapport_store::{Command, Item, LockKey, Outbox, StoreError, Tx};
 use rapport_types::error::Error;
 use rapport_types::{TenantId, Uuid};
 
-use super::settle::{row_of, share, told_change};
+use super::settle::{By, row_of, share, told_change};
 use super::talks::{Talks, Wanted, lost, place, talk_locks};
 use crate::domain::{CallName, Match, Resolution, Route, Told};
 use crate::store::{CallRow, CallText};
@@ -81,7 +81,7 @@ impl Command for BeginCall {
         let change = told_change(*talk, "identified");
         let settled = state.settle(&key, &legs, &whose, None, &change, item.now)?;
         let row = row_of(&legs, *id)?;
-        state.settled(&key, settled, item.now, out)?;
+        state.settled(&key, settled, By::of(item), out)?;
         state.put(&key, legs);
         Ok(row)
     }

@@ -4,7 +4,7 @@ use rapport_types::error::Error;
 use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
-use super::settle::{Whose, outcome, row_of, share, told_change};
+use super::settle::{By, Whose, outcome, row_of, share, told_change};
 use super::talks::{Key, Leg, Talks, Wanted, lost, place, talk_locks};
 use crate::domain::{
     Case, CaseName, CasePriority, Direction, Disposition, Ending, InteractionName, Match, NewCase, Outcome, Provenance,
@@ -94,7 +94,7 @@ impl Command for EndCall {
                 let change = told_change(*talk, "another-leg");
                 let more = Some((&after, &before, ending.wrap_up.as_str()));
                 let settled = state.settle(&key, &legs, &whose, more, &change, item.now)?;
-                state.settled(&key, settled, item.now, out)?;
+                state.settled(&key, settled, By::of(item), out)?;
             }
             // The one record may be there already, where the texts of the leg that made it were erased since.
             None if state.revision.rows.contains_key(&key) => {}

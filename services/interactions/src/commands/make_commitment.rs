@@ -93,6 +93,7 @@ impl Command for MakeCommitment {
             ending: None,
             recorded_at: item.now,
             updated_at: item.now,
+            came_by: None,
         };
         out.event(tenant, row.name(), row.commitment.version, new.made_at, &events::commitment_made(&row));
         state.rows.push(row.clone());

@@ -9,6 +9,7 @@ mod end_call;
 mod end_commitment;
 mod make_commitment;
 mod open_case;
+mod pledges;
 mod reassign_interaction;
 mod record_interaction;
 mod record_survey_response;

@@ -4,13 +4,14 @@ use rapport_types::error::Error;
 use rapport_types::{TenantId, Uuid, reason};
 
 use super::revision::{Change, Made};
-use super::settle::{share, whose};
+use super::settle::{By, share, whose};
 use super::talks::{Key, Talks, Wanted, talk_locks};
 use crate::domain::{Function, InteractionName, Origin};
 use crate::store::sealing::Rewording;
 use crate::store::{InteractionRow, StoredParticipant};
 
-/// Says who a participant really was. What came with a call goes with it: its legs, and the case that it opened.
+/// Says who a participant really was. What came with a call goes with it: its legs, and the case that it opened; and what was
+/// promised in the interaction.
 pub(crate) struct ReassignInteraction {
     /// Which one, and why.
     pub(crate) change: Change,
@@ -137,7 +138,7 @@ fn single(
     let given = state.given(tenant, row, ordinal, origin, named)?;
     let rewording = Rewording { subject_line: None, body: None, provenance: change.provenance.as_ref() };
     let after = state.revision.next(tenant, &given, change, &rewording, item.now)?;
-    state.reassigned(tenant, after, ordinal, out)
+    state.reassigned(tenant, after, ordinal, By::of(item), out)
 }
 
 /// An interaction that a conversation became: all its legs are with whoever it was.
@@ -159,7 +160,7 @@ fn conversation(
     }
     let whose = share(state, key, &mut legs)?;
     let settled = state.settle(key, &legs, &whose, None, &item.command.change, item.now)?;
-    let made = state.settled(key, settled, item.now, out)?;
+    let made = state.settled(key, settled, By::of(item), out)?;
     state.put(key, legs);
     Ok(made.unwrap_or(Made { id: row.id, version: row.version }))
 }

@@ -6,6 +6,7 @@ use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
 use super::amend_interaction::put;
+use super::pledges::Pledge;
 use super::revision::{Change, Made};
 use super::talks::{Key, Leg, Talks};
 use crate::domain::{
@@ -13,7 +14,7 @@ use crate::domain::{
 };
 use crate::events;
 use crate::store::sealing::{self, Rewording, Sealing};
-use crate::store::{CallRow, CaseRow, Follow, InteractionRow};
+use crate::store::{CallRow, CaseMove, CaseRow, Follow, InteractionRow, Step};
 
 /// Whom a conversation is with.
 #[derive(Clone, Debug)]
@@ -39,6 +40,25 @@ pub(super) struct Settled {
     /// The participant that is somebody else from now on, as it was.
     replaced: Option<usize>,
     follows: Vec<Follow>,
+    pledges: Vec<Pledge>,
+    /// The system that the change comes from; empty when nothing was said.
+    source_system: String,
+}
+
+/// Who asks for a change, and when it is recorded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct By<'a> {
+    /// Who.
+    pub(super) principal: &'a str,
+    /// When.
+    pub(super) now: Timestamp,
+}
+
+impl<'a> By<'a> {
+    /// Whoever sent a command.
+    pub(super) fn of<C: rapport_store::Command>(item: &'a rapport_store::Item<C>) -> By<'a> {
+        By { principal: &item.scope.principal, now: item.now }
+    }
 }
 
 impl Whose {
@@ -200,9 +220,14 @@ impl Talks {
             }
             quiet &= amendment.is_empty() && role_type.is_none();
         }
+        let source_system = change.provenance.as_ref().map(|one| one.source_system.clone()).unwrap_or_default();
         if !replaced && quiet {
             // Nothing that was recorded changes.
-            return Ok(Settled { follows: self.following(key, legs, whose, now)?, ..Settled::default() });
+            return Ok(Settled {
+                follows: self.following(key, legs, whose, now)?,
+                source_system,
+                ..Settled::default()
+            });
         }
         let rewording = Rewording {
             subject_line: amendment.as_ref().and_then(|amendment| amendment.subject_line.as_deref()),
@@ -218,7 +243,8 @@ impl Talks {
             other.role_type = role_type.map(|one| one.to_string()).unwrap_or_default();
         }
         let follows = self.following(key, legs, whose, now)?;
-        Ok(Settled { revised: Some(after), replaced: replaced.then_some(0), follows })
+        let pledges = if replaced { self.pledged(tenant, (row, &after), 0, now)? } else { Vec::new() };
+        Ok(Settled { revised: Some(after), replaced: replaced.then_some(0), follows, pledges, source_system })
     }
 
     /// What somebody amended by hand meanwhile stays: a wrap-up that comes later goes under it.
@@ -302,14 +328,28 @@ impl Talks {
         &mut self,
         key: &Key,
         settled: Settled,
-        now: Timestamp,
+        by: By<'_>,
         out: &mut Outbox,
     ) -> Result<Option<Made>, Error> {
-        let tenant = &key.0;
+        let (tenant, now) = (&key.0, by.now);
+        self.pledge_all(settled.pledges, now, out);
         for follow in settled.follows {
             let row = &follow.row;
             let event = events::case_reassigned(row, follow.from, now);
             out.event(tenant, CaseName::new(row.id), row.case.version, now, &event);
+            self.steps.push(CaseMove {
+                tenant: tenant.clone(),
+                id: row.id,
+                from: Some(row.case.status()),
+                to: row.case.status(),
+                version: row.case.version,
+                occurred_at: now,
+                recorded_at: now,
+                principal: by.principal.to_owned(),
+                source_system: settled.source_system.clone(),
+                sealed: None,
+                step: Step::Given { to: row.origin, named: row.named, interaction: key.1 },
+            });
             let case = (tenant.clone(), row.id);
             self.cases.insert(case.clone(), row.clone());
             let first = self.follows.get(&case).map_or(follow.from, |earlier| earlier.from);
@@ -335,12 +375,17 @@ impl Talks {
         tenant: &TenantId,
         row: InteractionRow,
         ordinal: usize,
+        by: By<'_>,
         out: &mut Outbox,
     ) -> Result<Made, Error> {
         let key = (tenant.clone(), row.id);
-        let now = row.recorded_at;
-        let settled = Settled { revised: Some(row), replaced: Some(ordinal), follows: Vec::new() };
-        let made = self.settled(&key, settled, now, out)?;
+        let by = By { now: row.recorded_at, ..by };
+        let pledges = match self.revision.rows.get(&key) {
+            Some(before) => self.pledged(tenant, (before, &row), ordinal, by.now)?,
+            None => Vec::new(),
+        };
+        let settled = Settled { revised: Some(row), replaced: Some(ordinal), pledges, ..Settled::default() };
+        let made = self.settled(&key, settled, by, out)?;
         made.ok_or_else(|| Error::bug("a version was not made of an interaction that was reassigned"))
     }
 }

@@ -5,12 +5,13 @@ use rapport_types::error::Error;
 use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
+use super::pledges::pledges;
 use super::revision::Revision;
 use crate::domain::{Held, Match, Origin, Resolution, Route, Slug};
 use crate::store::{
-    CallRow, CallText, CaseRow, Follow, InteractionRow, alias_find, alias_origins, call_find, call_legs, call_put,
-    case_find, case_follow, case_insert, case_link, case_waiting, identifier_find, interaction_stand, sealing,
-    version_first,
+    CallRow, CallText, CaseMove, CaseRow, CommitmentRow, Follow, InteractionRow, alias_find, alias_origins, call_find,
+    call_legs, call_put, case_find, case_follow, case_insert, case_link, case_waiting, commitment_follow,
+    identifier_find, interaction_stand, sealing, version_first,
 };
 
 /// Something of a tenant.
@@ -53,6 +54,12 @@ pub(crate) struct Talks {
     pub(super) recorded: Vec<(TenantId, InteractionRow)>,
     pub(super) opened: Vec<(CaseRow, String)>,
     pub(super) follows: BTreeMap<Key, Follow>,
+    /// What the histories of those cases say of it.
+    pub(super) steps: Vec<CaseMove>,
+    /// The promises that were made in the interactions, by their names.
+    pub(super) promises: HashMap<Key, CommitmentRow>,
+    /// Those that are somebody else's from now on.
+    pub(super) pledged: HashSet<Key>,
     /// Cases that interactions are linked to.
     pub(super) links: Vec<(TenantId, Uuid, Uuid, Timestamp)>,
     changed: HashSet<Key>,
@@ -79,6 +86,7 @@ impl Talks {
         let opened = rows.iter().filter(|row| !row.linked);
         let opened: HashSet<Key> = opened.filter_map(|row| Some((row.tenant.clone(), row.case?))).collect();
         let cases = case_find(tx.db(), &opened).await?;
+        let promises = pledges(tx, &standing).await?;
 
         let mut origins = Origins { whose: BTreeMap::new(), bare: HashSet::new() };
         for row in &rows {
@@ -93,6 +101,9 @@ impl Talks {
         }
         for (key, row) in &cases {
             origins.add(&key.0, [row.origin.id]);
+        }
+        for (key, row) in &promises {
+            origins.add(&key.0, [Some(row.origin.id), row.came_by.map(|(origin, _)| origin)].into_iter().flatten());
         }
         for one in wanted {
             let known = |index| held.get(&(one.tenant.clone(), index)).copied();
@@ -129,6 +140,9 @@ impl Talks {
             recorded: Vec::new(),
             opened: Vec::new(),
             follows: BTreeMap::new(),
+            steps: Vec::new(),
+            promises,
+            pledged: HashSet::new(),
             links: Vec::new(),
             changed: HashSet::new(),
         })
@@ -191,7 +205,9 @@ impl Talks {
         version_first(tx, &state.recorded).await?;
         case_insert(tx, &state.opened).await?;
         let follows: Vec<Follow> = state.follows.into_values().collect();
-        case_follow(tx, &follows, &state.revision.keys).await?;
+        case_follow(tx, &follows, &state.steps, &state.revision.keys).await?;
+        let pledged = state.promises.iter().filter(|(key, _)| state.pledged.contains(*key)).map(|(_, row)| row);
+        commitment_follow(tx, pledged).await?;
         for (tenant, case, interaction, now) in &state.links {
             case_link(tx, tenant, *case, *interaction, *now).await?;
         }

@@ -1,6 +1,6 @@
-//! What to be careful about with a caller, and who near them counts as unhappy.
+//! What to be careful about with a caller.
 
-use super::next_action::{UNHAPPY_MICROS, points};
+use super::role_conflict::conflicts;
 use super::{Match, coded};
 
 coded! {
@@ -26,21 +26,6 @@ coded! {
         OurPromiseLate = 9 "our_promise_late",
     }
 }
-
-/// Role types that one party should not hold together without somebody knowing.
-const CONFLICTS: &[(&str, &str)] = &[
-    ("government", "supplier"),
-    ("government", "dealer"),
-    ("government", "competitor"),
-    ("government", "investor"),
-    ("media", "competitor"),
-    ("media", "investor"),
-    ("media", "employee"),
-    ("competitor", "employee"),
-    ("competitor", "supplier"),
-    ("competitor", "dealer"),
-    ("competitor", "partner"),
-];
 
 /// What the warnings look at.
 #[derive(Clone, Debug, Default)]
@@ -81,11 +66,7 @@ pub(crate) fn cautions(signs: &Signs<'_>) -> Vec<(Caution, String)> {
         Some(Match::Withheld) => found.push((Caution::Withheld, "the identifier was withheld".to_owned())),
         Some(Match::Resolved) | None => {}
     }
-    for (one, two) in CONFLICTS {
-        if signs.role_types.contains(one) && signs.role_types.contains(two) {
-            found.push((Caution::RoleConflict, format!("the party is {one} and {two} at once")));
-        }
-    }
+    found.extend(conflicts(&signs.role_types).into_iter().map(|text| (Caution::RoleConflict, text)));
     match signs.late_promises {
         0 => {}
         1 => found.push((Caution::OurPromiseLate, "a promise of ours to the party is late".to_owned())),
@@ -106,34 +87,10 @@ pub(crate) fn cautions(signs: &Signs<'_>) -> Vec<(Caution, String)> {
     found
 }
 
-/// Why a neighbour counts as unhappy; none when it does not. `health` is its score where that rests on facts.
-pub(crate) fn unhappy(health: Option<i64>, open_complaints: usize) -> Option<String> {
-    let low = health.filter(|value| *value < UNHAPPY_MICROS);
-    match (low, open_complaints) {
-        (None, 0) => None,
-        (Some(value), 0) => Some(format!("relationship health is {} of 100", points(value))),
-        (None, 1) => Some("a complaint is open".to_owned()),
-        (None, many) => Some(format!("{many} complaints are open")),
-        (Some(value), 1) => Some(format!("a complaint is open, and relationship health is {} of 100", points(value))),
-        (Some(value), many) => {
-            Some(format!("{many} complaints are open, and relationship health is {} of 100", points(value)))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-
-    #[test]
-    fn a_low_score_or_an_open_complaint_is_unhappy() {
-        assert_eq!(unhappy(None, 0), None);
-        assert_eq!(unhappy(Some(UNHAPPY_MICROS), 0), None);
-        assert_eq!(unhappy(Some(31_250_000), 0).unwrap(), "relationship health is 31.2 of 100");
-        assert_eq!(unhappy(Some(90_000_000), 1).unwrap(), "a complaint is open");
-        assert_eq!(unhappy(Some(0), 2).unwrap(), "2 complaints are open, and relationship health is 0.0 of 100");
-    }
 
     #[test]
     fn the_gravest_comes_first() {

@@ -15,5 +15,7 @@ coded! {
         Consents = 5 "consents",
         /// Who is near it.
         Near = 6 "near",
+        /// How influential those near it are.
+        Influence = 7 "influence",
     }
 }

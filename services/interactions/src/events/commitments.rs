@@ -1,6 +1,7 @@
 use rapport_proto::interactions::v1 as proto;
 use rapport_rpc::wire;
 use rapport_store::Outbox;
+use rapport_types::Uuid;
 use rapport_types::time::Timestamp;
 
 use super::produced::party;
@@ -61,6 +62,23 @@ pub(crate) fn commitment_fell_due(row: &CommitmentRow, recorded_at: Timestamp) -
         occurred_time: due,
         recorded_time: Some(wire::to_timestamp(recorded_at)),
         owner: row.owner.as_ref().map(assignee),
+    }
+}
+
+/// A commitment is somebody else's from now on.
+pub(crate) fn commitment_reassigned(
+    row: &CommitmentRow,
+    previous: Uuid,
+    recorded_at: Timestamp,
+) -> proto::CommitmentReassigned {
+    proto::CommitmentReassigned {
+        commitment: row.name().to_string(),
+        version: row.commitment.version,
+        origin: row.origin.id.to_string(),
+        party: party(row.origin.party),
+        previous_origin: previous.to_string(),
+        side: i32::from(row.side),
+        recorded_time: Some(wire::to_timestamp(recorded_at)),
     }
 }
 

@@ -37,24 +37,28 @@ pub(crate) struct Learned {
 }
 
 impl Learned {
-    /// What a batch speaks of. The scores of an origin that belongs to nobody are nobody's.
+    /// What a batch speaks of. The scores and the worth of an origin that belongs to nobody are nobody's.
     fn spoken(events: &[Event]) -> Result<Learned, Error> {
         let mut learned = Learned::default();
+        let mut want = |event: &Event, party: &str, kind: SectionKind| -> Result<(), Error> {
+            if !party.is_empty() {
+                let party = PartyName::parse(party).map_err(|error| error.at("party"))?.uuid();
+                learned.wanted.insert(key(&event.tenant, party, kind), event.position);
+            }
+            Ok(())
+        };
+        let mut floors = BTreeMap::new();
         for event in events {
             if let Some(fitted) = event.decode::<proto::ClvModelFitted>() {
                 fitted?;
-                learned.floors.insert((event.tenant.clone(), SectionKind::Value), event.position);
-            }
-            let Some(moved) = event.decode::<proto::ScoreMoved>() else { continue };
-            let moved = moved?;
-            if !moved.party.is_empty() {
-                let party = PartyName::parse(&moved.party).map_err(|error| error.at("party"))?.uuid();
-                for kind in [SectionKind::Scores, SectionKind::Value] {
-                    learned.wanted.insert(key(&event.tenant, party, kind), event.position);
-                }
+                floors.insert((event.tenant.clone(), SectionKind::Value), event.position);
+            } else if let Some(moved) = event.decode::<proto::ScoreMoved>() {
+                want(event, &moved?.party, SectionKind::Scores)?;
+            } else if let Some(moved) = event.decode::<proto::ValueMoved>() {
+                want(event, &moved?.party, SectionKind::Value)?;
             }
         }
-        Ok(learned)
+        Ok(Learned { floors, ..learned })
     }
 }
 

@@ -7,6 +7,7 @@ mod m20261122_000003_desk;
 mod m20261122_000004_conversations;
 mod m20261122_000006_commitments;
 mod m20261122_000007_projection;
+mod m20261122_000008_follows;
 
 use rapport_store::Migrations;
 
@@ -20,5 +21,6 @@ pub(crate) fn migrations() -> Migrations {
         Box::new(m20261122_000004_conversations::Conversations),
         Box::new(m20261122_000006_commitments::Commitments),
         Box::new(m20261122_000007_projection::Projection),
+        Box::new(m20261122_000008_follows::Follows),
     ]
 }

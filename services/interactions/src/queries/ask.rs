@@ -11,6 +11,7 @@ use rapport_proto::loyalty::v1::ledger_service_client::LedgerServiceClient;
 use rapport_proto::loyalty::v1::member_service_client::MemberServiceClient;
 use rapport_proto::loyalty::v1::tier_service_client::TierServiceClient;
 use rapport_proto::scoring::v1 as scoring;
+use rapport_proto::scoring::v1::network_service_client::NetworkServiceClient;
 use rapport_proto::scoring::v1::score_service_client::ScoreServiceClient;
 use rapport_proto::scoring::v1::value_service_client::ValueServiceClient;
 use rapport_proto::stakeholders::v1 as stakeholders;
@@ -21,10 +22,11 @@ use rapport_proto::stakeholders::v1::relationship_service_client::RelationshipSe
 use rapport_rpc::{error_of, header, outgoing};
 use rapport_server::Context;
 use rapport_types::error::{Error, Kind};
-use rapport_types::{TenantId, Uuid};
+use rapport_types::{TenantId, Uuid, reason};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Response, Status};
 
+use super::influence::InfluenceSection;
 use super::said;
 use crate::domain::PartyName;
 
@@ -40,6 +42,8 @@ const EXPIRY_DAYS: i64 = 90;
 const REASONS: i32 = 3;
 /// How many of the strongest ties are looked at.
 pub(crate) const TIES: usize = 50;
+/// How old influence may be that is asked for: it moves with any relationship of the tenant, and little by each.
+const INFLUENCE_SECONDS: i64 = 3_600;
 /// The score that says how a relationship fares.
 pub(crate) const HEALTH: &str = "scoreDefinitions/relationship-health";
 const DAY: i64 = 86_400;
@@ -223,6 +227,26 @@ impl<'a> Asking<'a> {
         };
         let answer = self.answer(client.get_neighborhood(self.request(request)).await)?;
         Ok(said::near(party, answer))
+    }
+
+    /// How influential parties are; a sentence in place of it where there is nothing to say.
+    pub(crate) async fn influence(&self, parties: &[Uuid]) -> Result<Result<InfluenceSection, &'static str>, Error> {
+        if parties.is_empty() {
+            return Ok(Err("nobody is near"));
+        }
+        let mut client = NetworkServiceClient::new(self.cx.peers.transport("scoring"));
+        // Whoever has seen a relationship wants it counted.
+        let max_age = prost_types::Duration { seconds: INFLUENCE_SECONDS, nanos: 0 };
+        let request = scoring::BatchGetInfluenceRequest {
+            parties: parties.iter().map(|party| PartyName::new(*party).to_string()).collect(),
+            max_age: self.at_least.is_none().then_some(max_age),
+        };
+        match self.answer(client.batch_get_influence(self.request(request)).await) {
+            Ok(answer) => Ok(Ok(InfluenceSection::of(parties, answer))),
+            // More relationships than scoring computes over: nothing that asking again would change.
+            Err(error) if error.reason == reason::BUDGET_EXCEEDED => Ok(Err("there are too many relationships to say")),
+            Err(error) => Err(error),
+        }
     }
 
     /// Who holds an identifier.

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use rapport_store::{Store, read_error};
 use rapport_types::error::Error;
 use rapport_types::{TenantId, Uuid};
@@ -5,8 +7,8 @@ use rapport_types::{TenantId, Uuid};
 use crate::domain::{CaseName, CommitmentName};
 use crate::store::sealing::NoteText;
 use crate::store::{
-    CaseMove, CommitmentPage, CommitmentRow, CommitmentText, Filter, alias_origins, case_find, case_history,
-    case_notes, commitment_find, commitment_list, commitment_open,
+    CaseMove, CommitmentPage, CommitmentRow, CommitmentText, Filter, Step, alias_find, alias_origins, case_find,
+    case_history, case_notes, commitment_find, commitment_list, commitment_open,
 };
 
 /// A commitment with its texts, as its reader sees it.
@@ -102,7 +104,24 @@ pub(crate) async fn list_case_events(
     let names = std::iter::once((tenant.clone(), case)).collect();
     let found = case_find(store.reader(), &names).await.map_err(read_error)?;
     let row = found.into_values().next().ok_or_else(|| Error::not_found(CaseName::new(case)))?;
-    let steps = case_history(store.reader(), tenant, case, after, limit).await.map_err(read_error)?;
+    let mut steps = case_history(store.reader(), tenant, case, after, limit).await.map_err(read_error)?;
+    name(store, tenant, &mut steps).await?;
     let notes = case_notes(store, row.origin.id, &steps).await?;
     Ok(steps.into_iter().zip(notes).collect())
+}
+
+/// Says whose those are to whom a case was given, as it is known today.
+async fn name(store: &Store, tenant: &TenantId, steps: &mut [CaseMove]) -> Result<(), Error> {
+    let given = |step: &CaseMove| if let Step::Given { to, .. } = &step.step { Some(to.id) } else { None };
+    let origins: HashSet<Uuid> = steps.iter().filter_map(given).collect();
+    if origins.is_empty() {
+        return Ok(());
+    }
+    let parties = alias_find(store.reader(), tenant, &origins).await.map_err(read_error)?;
+    for step in steps {
+        if let Step::Given { to, .. } = &mut step.step {
+            to.party = parties.get(&to.id).copied().or(to.party);
+        }
+    }
+    Ok(())
 }

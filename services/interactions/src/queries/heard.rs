@@ -174,7 +174,7 @@ pub(crate) fn settle<S: Section>(heard: Heard<S>, asked: Asked, held: Option<&He
         Heard::Behind(said) => (said, section_status(S::SOURCE, Stale, reason, Some(asked))),
         Heard::Nothing(_) => {
             let status = section_status(S::SOURCE, Missing, reason, Some(asked));
-            if S::KIND == SectionKind::Value {
+            if matches!(S::KIND, SectionKind::Value | SectionKind::Influence) {
                 let plain = nothing::<S>(&status.reason).encode_to_vec();
                 keep = worth_keeping(plain, S::KIND, asked, held);
             }

@@ -4,7 +4,6 @@ use rapport_proto::interactions::v1 as proto;
 use rapport_types::time::Timestamp;
 
 use super::heard::{Asked, Section, section_status};
-use crate::domain::SectionKind;
 use crate::store::Held;
 
 /// What was said longer ago is asked for again, if the service is there: scores decay, consents and points expire.
@@ -36,12 +35,10 @@ pub(crate) fn serve<S: Section>(held: Option<&Held>, floor: i64, standing: &Stan
     }
     let behind = held.behind() || known.position < floor;
     let old = now.micros_since(known.as_of) > OLD_MICROS;
-    // No event tells that an order has reached a party's history: what is kept of its worth is for when nobody can say.
-    let untold = S::KIND == SectionKind::Value;
     let (state, reason) = if !standing.away.is_empty() {
         // Nobody waits for a service that is known to be away.
         (Stale, standing.away.clone())
-    } else if behind || old || untold {
+    } else if behind || old {
         return None;
     } else if standing.lagging {
         (Pending, format!("what {} tells is not all applied yet", S::SOURCE))
@@ -123,13 +120,16 @@ mod tests {
     }
 
     #[test]
-    fn worth_is_asked_for_while_anybody_can_say() {
+    fn worth_is_shown_as_it_is_kept_until_a_model_is_fitted() {
         let known = |plain| Known { position: 3, as_of: Timestamp::from_micros(NOW), plain };
         let held = Held { known: Some(known(proto::ValueSection::default().encode_to_vec())), wanted: 3 };
         let now = Timestamp::from_micros(NOW);
-        assert!(serve::<proto::ValueSection>(Some(&held), 0, &standing(), now).is_none());
+        let section = serve::<proto::ValueSection>(Some(&held), 3, &standing(), now).unwrap();
+        assert_eq!(section.status.unwrap().state(), Fresh);
+        // What was said before the newest model is asked for again, while anybody can say.
+        assert!(serve::<proto::ValueSection>(Some(&held), 4, &standing(), now).is_none());
         let away = Standing { away: "gone".to_owned(), ..standing() };
-        let section = serve::<proto::ValueSection>(Some(&held), 0, &away, now).unwrap();
+        let section = serve::<proto::ValueSection>(Some(&held), 4, &away, now).unwrap();
         assert_eq!(section.status.unwrap().state(), Stale);
     }
 }

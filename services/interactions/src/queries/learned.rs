@@ -13,7 +13,8 @@ use rapport_types::{TenantId, Uuid};
 
 use super::ask::Asking;
 use super::heard::{Section, nothing};
-use crate::domain::SectionKind;
+use super::influence::InfluenceSection;
+use crate::domain::{PartyName, SectionKind};
 use crate::store::{Known, SectionKey};
 
 /// How long an answer may take.
@@ -52,9 +53,11 @@ pub(crate) async fn learn(
         let said = match kind {
             SectionKind::Card => cards(&asking, &keys).await?,
             SectionKind::Scores => scores(&asking, &keys).await?,
-            SectionKind::Value | SectionKind::Loyalty | SectionKind::Consents | SectionKind::Near => {
-                one_by_one(&asking, learning.purposes, kind, &keys).await?
-            }
+            SectionKind::Value
+            | SectionKind::Loyalty
+            | SectionKind::Consents
+            | SectionKind::Near
+            | SectionKind::Influence => one_by_one(&asking, learning.purposes, kind, &keys).await?,
         };
         let said = said.into_iter().map(|(key, position, plain)| (key.clone(), known(position, as_of, plain)));
         learned.extend(said);
@@ -122,6 +125,7 @@ async fn one(
         SectionKind::Consents => {
             asking.consents(key.party, &key.facet, purposes).await.map(|section| section.encode_to_vec())
         }
+        SectionKind::Influence => influence(asking, key.party).await.map(|section| section.encode_to_vec()),
         _ => asking.near(key.party).await.map(|(neighbors, truncated)| nameless(neighbors, truncated).encode_to_vec()),
     };
     match plain {
@@ -131,6 +135,13 @@ async fn one(
         Err(error) if matches!(error.kind, Kind::NotFound | Kind::Unimplemented | Kind::Precondition) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// How influential those near a party are.
+async fn influence(asking: &Asking<'_>, party: Uuid) -> Result<InfluenceSection, Error> {
+    let (neighbors, _) = asking.near(party).await?;
+    let near: Vec<Uuid> = neighbors.iter().filter_map(|one| Some(PartyName::parse(&one.party).ok()?.uuid())).collect();
+    Ok(asking.influence(&near).await?.unwrap_or_else(nothing))
 }
 
 /// Who is near, as it is kept: without names, which are other people's.

@@ -6,6 +6,7 @@ mod cases;
 mod commitments;
 mod heard;
 mod held;
+mod influence;
 mod interactions;
 mod learned;
 mod said;
@@ -19,6 +20,7 @@ pub(crate) use commitments::{
 };
 pub(crate) use heard::{Asked, Heard, Section, Unasked, hear, section_status, settle, why};
 pub(crate) use held::{Standing, serve};
+pub(crate) use influence::InfluenceSection;
 pub(crate) use interactions::{
     InteractionList, InteractionView, Timeline, find_interactions, find_versions, get_interaction, get_timeline,
     get_version, list_interactions,

@@ -5,8 +5,9 @@ use rapport_store::{Rows, Sql, StoreError, SubjectKeys, Tx};
 use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
-use super::CaseRow;
+use super::case_history::history_insert;
 use super::sealing::{self, Sealing, subject};
+use super::{CaseMove, CaseRow};
 use crate::domain::{CaseStatus, MAX_LINKED};
 
 /// A case that goes to another origin.
@@ -18,9 +19,14 @@ pub(crate) struct Follow {
     pub(crate) from: Uuid,
 }
 
-/// Writes whose cases are from now on. The notes of their histories go with them, sealed anew: whoever is erased is erased
+/// Writes whose cases are from now on, and the steps that say so. The notes of their histories go with them, sealed anew: whoever is erased is erased
 /// with all that was noted of them.
-pub(crate) async fn case_follow(tx: &Tx, cases: &[Follow], keys: &SubjectKeys) -> Result<(), StoreError> {
+pub(crate) async fn case_follow(
+    tx: &Tx,
+    cases: &[Follow],
+    steps: &[CaseMove],
+    keys: &SubjectKeys,
+) -> Result<(), StoreError> {
     if cases.is_empty() {
         return Ok(());
     }
@@ -60,6 +66,7 @@ pub(crate) async fn case_follow(tx: &Tx, cases: &[Follow], keys: &SubjectKeys) -
         }
     }
     notes.update_by(tx.db(), &["tenant", "case_id", "version"]).await?;
+    history_insert(tx, steps).await?;
     Ok(())
 }
 

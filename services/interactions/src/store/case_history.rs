@@ -1,4 +1,4 @@
-use rapport_store::sea_orm::{ConnectionTrait, DbErr, QueryResult};
+use rapport_store::sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use rapport_store::{Rows, Sql, Store, StoreError, Tx};
 use rapport_types::error::Error;
 use rapport_types::time::Timestamp;
@@ -8,7 +8,7 @@ use super::commitment_text::decode;
 use super::interaction::limit;
 use super::sealing::{CASE_NOTE, NoteText, subject};
 use super::{CaseMove, CaseRow};
-use crate::domain::{Assignee, CaseStatus};
+use crate::domain::{Assignee, CaseStatus, Origin};
 
 const EVENT: &[&str] = &[
     "tenant",
@@ -24,6 +24,9 @@ const EVENT: &[&str] = &[
     "assigned",
     "assignee_kind",
     "assignee",
+    "given_origin",
+    "given_named",
+    "given_interaction",
 ];
 
 /// What a step of a case's history did.
@@ -33,6 +36,15 @@ pub(crate) enum Step {
     Moved,
     /// It was given to somebody, or to nobody.
     Assigned(Option<Assignee>),
+    /// It became somebody else's.
+    Given {
+        /// Whose.
+        to: Origin,
+        /// Whether the party was named, whose id the origin then is.
+        named: bool,
+        /// The interaction that it followed.
+        interaction: Uuid,
+    },
 }
 
 /// Adds steps to the history of cases.
@@ -40,8 +52,12 @@ pub(super) async fn history_insert(tx: &Tx, steps: &[CaseMove]) -> Result<(), Db
     let mut rows = Rows::new("case_event", EVENT);
     for step in steps {
         let assignee = match &step.step {
-            Step::Moved => None,
+            Step::Moved | Step::Given { .. } => None,
             Step::Assigned(assignee) => assignee.as_ref(),
+        };
+        let given = match &step.step {
+            Step::Given { to, named, interaction } => Some((to.id, *named, *interaction)),
+            Step::Moved | Step::Assigned(_) => None,
         };
         rows.push([
             step.tenant.as_str().into(),
@@ -57,6 +73,9 @@ pub(super) async fn history_insert(tx: &Tx, steps: &[CaseMove]) -> Result<(), Db
             matches!(step.step, Step::Assigned(_)).into(),
             assignee.map(|assignee| assignee.kind().code()).into(),
             assignee.map(Assignee::text).into(),
+            Value::Uuid(given.map(|(origin, _, _)| origin)),
+            given.is_some_and(|(_, named, _)| named).into(),
+            Value::Uuid(given.map(|(_, _, interaction)| interaction)),
         ]);
     }
     rows.insert(tx.db()).await?;
@@ -115,6 +134,13 @@ fn read(tenant: &TenantId, row: &QueryResult) -> Result<CaseMove, DbErr> {
     let assigned: bool = row.try_get_by_index(10)?;
     let assignee: Option<(i16, String)> = row.try_get_by_index::<Option<i16>>(11)?.zip(row.try_get_by_index(12)?);
     let assignee = assignee.and_then(|(kind, text)| Assignee::stored(kind, text));
+    let given: Option<(Uuid, Uuid)> = row.try_get_by_index::<Option<Uuid>>(13)?.zip(row.try_get_by_index(15)?);
+    let named: bool = row.try_get_by_index(14)?;
+    let step = match given {
+        Some((id, interaction)) => Step::Given { to: Origin { id, party: named.then_some(id) }, named, interaction },
+        None if assigned => Step::Assigned(assignee),
+        None => Step::Moved,
+    };
     Ok(CaseMove {
         tenant: tenant.clone(),
         id: row.try_get_by_index(1)?,
@@ -126,7 +152,7 @@ fn read(tenant: &TenantId, row: &QueryResult) -> Result<CaseMove, DbErr> {
         principal: row.try_get_by_index(7)?,
         source_system: row.try_get_by_index(8)?,
         sealed: row.try_get_by_index(9)?,
-        step: if assigned { Step::Assigned(assignee) } else { Step::Moved },
+        step,
     })
 }
 

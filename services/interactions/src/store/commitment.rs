@@ -36,6 +36,8 @@ const COLUMNS: &[&str] = &[
     "recorded_at",
     "updated_at",
     "timer_at",
+    "came_origin",
+    "came_named",
 ];
 
 /// A commitment as it stands. Its texts stay sealed, so that it can be kept for the retry of a request.
@@ -62,6 +64,10 @@ pub(crate) struct CommitmentRow {
     pub(crate) ending: Option<Vec<u8>>,
     pub(crate) recorded_at: Timestamp,
     pub(crate) updated_at: Timestamp,
+    /// The origin that it came by, and whether the caller named the party then, where it followed an interaction that turned
+    /// out to be somebody else's.
+    #[serde(default)]
+    pub(crate) came_by: Option<(Uuid, bool)>,
 }
 
 impl CommitmentRow {
@@ -106,6 +112,8 @@ pub(crate) async fn commitment_insert(tx: &Tx, commitments: &[CommitmentRow]) ->
             row.recorded_at.as_micros().into(),
             row.updated_at.as_micros().into(),
             micros(row.commitment.timer()).into(),
+            Value::Uuid(row.came_by.map(|(origin, _)| origin)),
+            row.came_by.is_some_and(|(_, named)| named).into(),
         ]);
     }
     rows.insert(tx.db()).await?;
@@ -191,6 +199,7 @@ fn read(row: &QueryResult) -> Result<CommitmentRow, DbErr> {
         ending: row.try_get_by_index(20)?,
         recorded_at: time(21)?,
         updated_at: time(22)?,
+        came_by: row.try_get_by_index::<Option<Uuid>>(24)?.zip(Some(row.try_get_by_index(25)?)),
     })
 }
 

@@ -8,8 +8,8 @@ use super::sealing::{IdentifierText, NoteText, decided, identifier_text, subject
 use crate::domain::{NewCommitment, Provenance};
 
 /// The field names that seals are bound to.
-const TEXT: &str = "commitment.text";
-const ENDING: &str = "commitment.ending";
+pub(super) const TEXT: &str = "commitment.text";
+pub(super) const ENDING: &str = "commitment.ending";
 
 /// What is sealed of a commitment, under its origin.
 #[derive(Clone, PartialEq, Message)]
@@ -47,6 +47,14 @@ pub(crate) fn commitment_text(
         reason: new.provenance.reason.clone(),
     };
     keys.seal(&subject(tenant, origin), TEXT, &text.encode_to_vec()).map_err(decided)
+}
+
+/// The sealed texts of a commitment of which nothing can be read any more.
+///
+/// # Errors
+/// Precondition `ERASED`.
+pub(crate) fn commitment_blank(keys: &SubjectKeys, subject: &Subject) -> Result<Vec<u8>, Error> {
+    keys.seal(subject, TEXT, &CommitmentText::default().encode_to_vec()).map_err(decided)
 }
 
 /// What is sealed of the end of a commitment; none when nothing was said.

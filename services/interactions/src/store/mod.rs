@@ -6,10 +6,12 @@ mod case_file;
 mod case_follow;
 mod case_history;
 mod commitment;
+mod commitment_follow;
 mod commitment_text;
 mod filter;
 mod identifier;
 mod interaction;
+mod matters;
 mod participant;
 pub(crate) mod sealing;
 mod section;
@@ -28,13 +30,17 @@ pub(crate) use commitment::{
     CommitmentPage, CommitmentRow, commitment_due, commitment_find, commitment_insert, commitment_list,
     commitment_lock, commitment_update,
 };
-pub(crate) use commitment_text::{CommitmentText, commitment_ending, commitment_open, commitment_text};
+pub(crate) use commitment_follow::{commitment_follow, commitment_made_in};
+pub(crate) use commitment_text::{
+    CommitmentText, commitment_blank, commitment_ending, commitment_open, commitment_text,
+};
 pub(crate) use filter::{Filter, case_filter, commitment_filter, interaction_filter, timeline_filter};
 pub(crate) use identifier::{HolderRow, alias_find, alias_origins, holder_replace, identifier_find, identifier_move};
 pub(crate) use interaction::{
     AmountColumns, InteractionRow, ListPage, interaction_find, interaction_insert, interaction_insert_of,
     interaction_known, interaction_list,
 };
+pub(crate) use matters::{Counted, matters_count};
 pub(crate) use participant::StoredParticipant;
 pub(crate) use section::{Held, Known, Mark, SectionKey, section_find, section_held, section_marks, section_put};
 pub(crate) use section_mark::{
@@ -44,6 +50,6 @@ pub(crate) use survey::{
     Counting, ResponsePage, ResponseRow, SurveyRow, case_known, response_count, response_find, response_insert,
     response_list, response_retract, survey_find, survey_insert, survey_list,
 };
-pub(crate) use tie::{Tie, TieKey, complaint_count, holder_list, tie_change, tie_list};
+pub(crate) use tie::{Tie, TieKey, holder_list, tie_change, tie_list};
 pub(crate) use timeline::{TimelinePage, timeline_page};
 pub(crate) use version::{Revised, interaction_stand, version_find, version_first, version_replace};

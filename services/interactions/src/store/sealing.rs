@@ -3,6 +3,7 @@ use rapport_store::{Store, StoreError, Subject, SubjectKeys};
 use rapport_types::error::Error;
 use rapport_types::{TenantId, Uuid};
 
+use super::commitment_text::{ENDING, TEXT};
 use super::{CaseRow, InteractionRow};
 use crate::domain::{Identifier, NewCase, NewInteraction, Origin, Provenance};
 
@@ -177,6 +178,8 @@ pub(crate) fn resealed(
         Sealing::Identifier(sealed) => (INTERACTION_IDENTIFIER, sealed),
         Sealing::Case(sealed) => (CASE_TEXT, sealed),
         Sealing::Note(sealed) => (CASE_NOTE, sealed),
+        Sealing::Promise(sealed) => (TEXT, sealed),
+        Sealing::Ending(sealed) => (ENDING, sealed),
     };
     match keys.unseal(from, field, sealed).map_err(decided)? {
         Some(plain) => keys.seal(to, field, &plain).map(Some).map_err(decided),
@@ -195,6 +198,10 @@ pub(crate) enum Sealing<'a> {
     Case(&'a [u8]),
     /// A note in a case's history.
     Note(&'a [u8]),
+    /// The texts of a commitment.
+    Promise(&'a [u8]),
+    /// What was said of the end of a commitment.
+    Ending(&'a [u8]),
 }
 
 /// The texts of an interaction, by keys that were loaded; empty when there are none, or when they were erased.

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use rapport_store::sea_orm::{ConnectionTrait, DbErr, Value};
 use rapport_store::{Rows, Sql, Tx};
@@ -6,7 +6,6 @@ use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
 use super::interaction::limit;
-use crate::domain::CaseStatus;
 
 /// A relationship, from one of its two parties.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,53 +105,6 @@ pub(crate) async fn tie_list(
         })
     };
     rows.iter().map(tie).collect()
-}
-
-/// How many complaints of each of some parties are not solved; those without any are left out.
-pub(crate) async fn complaint_count(
-    db: &impl ConnectionTrait,
-    tenant: &TenantId,
-    parties: &[Uuid],
-) -> Result<HashMap<Uuid, usize>, DbErr> {
-    let mut counts = HashMap::new();
-    if parties.is_empty() {
-        return Ok(counts);
-    }
-    let all = |ids: &[Uuid]| ids.iter().map(|id| Value::from(*id)).collect::<Vec<_>>();
-    let mut owners: HashMap<Uuid, Uuid> = parties.iter().map(|party| (*party, *party)).collect();
-    let rows = Sql::new(db, "SELECT origin, party FROM alias WHERE tenant = ")
-        .bind(tenant.as_str())
-        .text(" AND ")
-        .in_list("party", all(parties))
-        .all(db)
-        .await?;
-    for row in rows {
-        owners.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-    }
-    let origins: Vec<Uuid> = owners.keys().copied().collect();
-    let open: Vec<Value> =
-        CaseStatus::ALL.iter().filter(|(status, _, _)| status.open()).map(|(_, code, _)| Value::from(*code)).collect();
-    for origins in origins.chunks(5_000) {
-        let rows = Sql::new(db, "SELECT origin, COUNT(*) FROM case_file WHERE tenant = ")
-            .bind(tenant.as_str())
-            .text(" AND ")
-            .in_list("origin", all(origins))
-            .text(" AND kind = ")
-            .bind("complaint")
-            .text(" AND ")
-            .in_list("status", open.clone())
-            .text(" GROUP BY origin")
-            .all(db)
-            .await?;
-        for row in rows {
-            let origin: Uuid = row.try_get_by_index(0)?;
-            let count: i64 = row.try_get_by_index(1)?;
-            if let Some(owner) = owners.get(&origin) {
-                *counts.entry(*owner).or_insert(0) += usize::try_from(count).unwrap_or_default();
-            }
-        }
-    }
-    Ok(counts)
 }
 
 /// Who holds an identifier, by its blind index: at most `most`, in order of the party.

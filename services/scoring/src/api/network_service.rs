@@ -10,7 +10,7 @@ use tonic::{Request, Response};
 
 use super::{convert, convert_network};
 use crate::options::ScoringOptions;
-use crate::queries::Networks;
+use crate::queries::{Networks, Several};
 
 /// The network service.
 #[derive(Clone, Debug)]
@@ -44,6 +44,28 @@ impl NetworkService for NetworkApi {
             let (party, standing, computed) = self.networks.influence(call.tenant(), party, as_of).await?;
             Ok(Response::new(proto::GetInfluenceResponse {
                 influence: Some(convert_network::to_influence(party, standing, &computed)),
+                network: Some(convert_network::to_network(&computed, as_of)),
+            }))
+        })
+        .await
+    }
+
+    async fn batch_get_influence(
+        &self,
+        request: Request<proto::BatchGetInfluenceRequest>,
+    ) -> Reply<proto::BatchGetInfluenceResponse> {
+        handle(request, |call, request| async move {
+            let (parties, max_age) = convert_network::batch_get_influence(&request)?;
+            let now = self.networks.now();
+            let several = self.networks.influences(call.tenant(), &parties, now, max_age).await?;
+            // One that relationships changed since holds for the moment when it was computed.
+            let Several { standings, computed, of_now } = several;
+            let as_of = if of_now { now } else { computed.computed_at };
+            let influences = standings
+                .into_iter()
+                .map(|(party, standing)| convert_network::to_influence(party, standing, &computed));
+            Ok(Response::new(proto::BatchGetInfluenceResponse {
+                influences: influences.collect(),
                 network: Some(convert_network::to_network(&computed, as_of)),
             }))
         })

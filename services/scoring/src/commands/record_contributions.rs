@@ -5,7 +5,7 @@ use rapport_types::{TenantId, Timestamp, Uuid};
 
 use crate::domain::{Changes, Fact, Key, Ledger};
 use crate::error::ScoringError;
-use crate::events::score_moved;
+use crate::events::{MovedValue, score_moved, tell_values};
 use crate::store;
 
 /// Something that happened elsewhere and bears on scores.
@@ -38,7 +38,7 @@ pub(crate) enum Change {
 }
 
 /// Puts a batch of arrivals into log, sums and alias map, in at most eleven statements whatever its size (up to 5,000
-/// keys), and tells which scores moved.
+/// keys), and tells which scores moved, and whose value may have.
 ///
 /// # Errors
 /// The database's, and Precondition when sums cannot hold more.
@@ -52,7 +52,7 @@ pub(crate) async fn record_contributions(tx: &Tx, arrivals: &[Arrival], out: &mu
             Change::Attributed { origin, party } => ledger.attribute(tenant, *position, *occurred_at, *origin, *party),
         }
     }
-    let Changes { entries, sums, superseded, revisions, aliases, moves } = ledger.into_changes();
+    let Changes { entries, sums, superseded, revisions, aliases, moves, given } = ledger.into_changes();
     store::contribution_append(tx.db(), entries).await?;
     store::accumulator_add(tx.db(), sums).await?;
     store::superseded_save(tx.db(), superseded).await?;
@@ -63,6 +63,13 @@ pub(crate) async fn record_contributions(tx: &Tx, arrivals: &[Arrival], out: &mu
         out.traceparent(traces.get(&moved.position).and_then(|arrival| arrival.traceparent.clone()));
         out.event(&moved.tenant, moved.score(), moved.position, moved.occurred_at, &score_moved(moved));
     }
+    // Orders may have come by such an origin. The consumer that knows reads this map: it tells of what it takes in after it.
+    let values = given.into_iter().filter_map(|(tenant, origin, party, position)| {
+        let arrival = traces.get(&position)?;
+        let (occurred_at, traceparent) = (arrival.occurred_at, arrival.traceparent.clone());
+        Some(MovedValue { tenant, party: Some(party), origin, position, occurred_at, traceparent })
+    });
+    tell_values(values, out);
     Ok(())
 }
 

@@ -114,6 +114,8 @@ pub(crate) struct Changes {
     pub(crate) aliases: BTreeMap<Key, Uuid>,
     /// Scores that moved, in the order of the events.
     pub(crate) moves: Vec<Move>,
+    /// Origins that came to a party or left it: the origin, the party, and the position of the event that said so.
+    pub(crate) given: Vec<(TenantId, Uuid, Uuid, i64)>,
 }
 
 /// What a batch needs to know of what is stored, and what it changes. Facts may come in any order: what counts in the end
@@ -178,7 +180,7 @@ impl Ledger {
     /// # Errors
     /// [`Overflow`] when one batch holds more than sums can.
     pub(crate) fn record(&mut self, tenant: &TenantId, position: i64, fact: &Fact) -> Result<(), Overflow> {
-        self.learn_parties(tenant, fact);
+        self.learn_parties(tenant, position, fact);
         let key = (tenant.clone(), fact.interaction);
         let versions = self.versions.entry(key.clone()).or_default();
         if versions.contains_key(&fact.version) {
@@ -223,12 +225,12 @@ impl Ledger {
     }
 
     /// What a fact says of its parties held when it was recorded: it never overrides what was learned since.
-    fn learn_parties(&mut self, tenant: &TenantId, fact: &Fact) {
+    fn learn_parties(&mut self, tenant: &TenantId, position: i64, fact: &Fact) {
         for Participation { origin, party } in &fact.participants {
             if let Some(party) = party.filter(|party| party != origin) {
                 let key = (tenant.clone(), *origin);
                 if !self.aliases.contains_key(&key) {
-                    self.set_alias(key, party);
+                    self.set_alias(key, party, position);
                 }
             }
         }
@@ -279,7 +281,10 @@ impl Ledger {
             return;
         }
         let has_facts = self.with_facts.contains(&key);
-        self.set_alias(key, party);
+        if let Some(before) = before {
+            self.changes.given.push((tenant.clone(), origin, before, position));
+        }
+        self.set_alias(key, party, position);
         // An attribution without facts moves nobody's score.
         if !has_facts {
             return;
@@ -300,7 +305,8 @@ impl Ledger {
         }
     }
 
-    fn set_alias(&mut self, key: Key, party: Uuid) {
+    fn set_alias(&mut self, key: Key, party: Uuid, position: i64) {
+        self.changes.given.push((key.0.clone(), key.1, party, position));
         self.aliases.insert(key.clone(), party);
         self.changes.aliases.insert(key, party);
     }

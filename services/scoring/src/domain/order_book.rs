@@ -139,14 +139,17 @@ impl OrderBook {
         self.lines.extend(lines);
     }
 
-    /// A version arrived.
-    pub(crate) fn record(&mut self, tenant: &TenantId, version: &Version) {
+    /// A version arrived. Gives the origins whose purchases it adds or takes back.
+    pub(crate) fn record(&mut self, tenant: &TenantId, version: &Version) -> Vec<Uuid> {
+        let mut origins = Vec::new();
         if let Some(older) = version.supersedes {
             let key = (tenant.clone(), older);
             let mut line = self.lines.get(&key).cloned().unwrap_or_default();
             if !line.superseded {
                 line.superseded = true;
-                self.count(tenant, line.purchase.take().as_ref(), -1);
+                let before = line.purchase.take();
+                origins.extend(before.as_ref().map(|purchase| purchase.origin));
+                self.count(tenant, before.as_ref(), -1);
                 self.keep(key, line);
             }
         }
@@ -154,18 +157,20 @@ impl OrderBook {
         let known = self.lines.get(&key);
         // Nothing comes before a first version: one that is about something else leaves no trace.
         if known.is_none() && version.number <= 1 && version.purchase.is_none() {
-            return;
+            return origins;
         }
         let mut line = known.cloned().unwrap_or_default();
         if version.number <= line.version {
-            return;
+            return origins;
         }
         line.version = version.number;
         let now = version.purchase.clone().filter(|_| !line.superseded);
         let before = std::mem::replace(&mut line.purchase, now);
+        origins.extend(before.iter().chain(&line.purchase).map(|purchase| purchase.origin));
         self.count(tenant, before.as_ref(), -1);
         self.count(tenant, line.purchase.as_ref(), 1);
         self.keep(key, line);
+        origins
     }
 
     fn keep(&mut self, key: Key, line: BookLine) {

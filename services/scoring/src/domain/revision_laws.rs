@@ -67,7 +67,7 @@ impl Held {
         for fact in facts {
             ledger.record(&tenant(), 1, fact).unwrap();
         }
-        let Changes { entries, sums, superseded, revisions, aliases, moves } = ledger.into_changes();
+        let Changes { entries, sums, superseded, revisions, aliases, moves, given: _ } = ledger.into_changes();
         self.changes.entries.extend(entries);
         for (key, change) in sums {
             let none = SumChange { sum: Default::default(), joint: 0, newest: change.newest };

@@ -6,11 +6,11 @@ use rapport_events::{Consumer, Event};
 use rapport_proto::interactions::v1 as interactions;
 use rapport_rpc::wire;
 use rapport_store::{Outbox, StoreError, Tx};
-use rapport_types::TenantId;
+use rapport_types::Uuid;
 use rapport_types::error::Error;
 
-use super::{interaction, origin, time};
-use crate::commands::record_orders;
+use super::{interaction, origin, party, time};
+use crate::commands::{OrderNews, record_orders};
 use crate::domain::{Day, Purchase, PurchaseKind, Version};
 use crate::error::ScoringError;
 
@@ -29,7 +29,7 @@ pub(crate) struct Orders {
 
 #[async_trait]
 impl Consumer for Orders {
-    type Gathered = Vec<(TenantId, Version)>;
+    type Gathered = Vec<OrderNews>;
 
     fn name(&self) -> &'static str {
         "orders"
@@ -40,16 +40,38 @@ impl Consumer for Orders {
     }
 
     /// Nothing is asked of others: events are decoded while no transaction is open.
-    async fn gather(&self, events: &[Event]) -> Result<Vec<(TenantId, Version)>, Error> {
-        let mut versions = Vec::new();
+    async fn gather(&self, events: &[Event]) -> Result<Vec<OrderNews>, Error> {
+        let mut news = Vec::new();
         for event in events {
+            let of = |parties, attributed, version| OrderNews {
+                tenant: event.tenant.clone(),
+                position: event.position,
+                occurred_at: event.occurred_at,
+                traceparent: event.traceparent.clone(),
+                parties,
+                attributed,
+                version,
+            };
+            if let Some(attributed) = event.decode::<interactions::OriginAttributed>() {
+                let attributed = attributed?;
+                let whose = (origin(&attributed.origin)?, party(&attributed.party)?);
+                news.push(of(vec![whose], Some(whose.0), None));
+                continue;
+            }
+            let mut parties = Vec::new();
             let version = if let Some(recorded) = event.decode::<interactions::InteractionRecorded>() {
-                recorded_version(&recorded?, &self.zone)?
+                let recorded = recorded?;
+                whose(&recorded.participants, &mut parties)?;
+                recorded_version(&recorded, &self.zone)?
             } else if let Some(amended) = event.decode::<interactions::InteractionAmended>() {
-                let after = amended?.after.ok_or(ScoringError::MalformedEvent("after"))?;
+                let amended = amended?;
+                let after = amended.after.ok_or(ScoringError::MalformedEvent("after"))?;
+                whose(&amended.replaced, &mut parties)?;
+                whose(&after.participants, &mut parties)?;
                 recorded_version(&after, &self.zone)?
             } else if let Some(retracted) = event.decode::<interactions::InteractionRetracted>() {
                 let retracted = retracted?;
+                whose(&retracted.participants, &mut parties)?;
                 Version {
                     interaction: interaction(&retracted.interaction, "interaction")?,
                     number: retracted.version,
@@ -61,21 +83,23 @@ impl Consumer for Orders {
             };
             // A first version that is about something else changes nothing.
             if version.number > 1 || version.purchase.is_some() || version.supersedes.is_some() {
-                versions.push((event.tenant.clone(), version));
+                news.push(of(parties, None, Some(version)));
             }
         }
-        Ok(versions)
+        Ok(news)
     }
 
-    async fn apply(
-        &self,
-        tx: &Tx,
-        _: &[Event],
-        versions: &Vec<(TenantId, Version)>,
-        _: &mut Outbox,
-    ) -> Result<(), StoreError> {
-        if versions.is_empty() { Ok(()) } else { record_orders(tx, versions).await }
+    async fn apply(&self, tx: &Tx, _: &[Event], news: &Vec<OrderNews>, out: &mut Outbox) -> Result<(), StoreError> {
+        if news.is_empty() { Ok(()) } else { record_orders(tx, news, out).await }
     }
+}
+
+/// Whose the origins of participants were when the event was told, where that was known.
+fn whose(participants: &[interactions::RecordedParticipant], into: &mut Vec<(Uuid, Uuid)>) -> Result<(), Error> {
+    for one in participants.iter().filter(|one| !one.party.is_empty()) {
+        into.push((origin(&one.origin)?, party(&one.party)?));
+    }
+    Ok(())
 }
 
 fn recorded_version(recorded: &interactions::InteractionRecorded, zone: &TimeZone) -> Result<Version, Error> {

@@ -1,6 +1,6 @@
 //! Influence over a tenant's relationships: computed when it is asked for, kept while it holds.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rapport_store::{Store, read_error};
@@ -17,6 +17,9 @@ use crate::store;
 const KEPT_PARTIES: usize = 2_000_000;
 /// Networks kept at most: looked through one by one.
 const KEPT_NETWORKS: usize = 256;
+/// Whoever asks for now is answered for a moment that is less than so many microseconds ago, however long they waited for their
+/// turn.
+const JUST_NOW: i64 = 600 * 1_000_000;
 
 /// Reads influence.
 #[derive(Clone, Debug)]
@@ -36,8 +39,21 @@ pub(crate) struct Computed {
     pub(crate) position: i64,
     /// When it was computed.
     pub(crate) computed_at: Timestamp,
+    /// Whether it was asked for as of the moment at which it was computed.
+    now: bool,
     /// The network.
     pub(crate) network: Network,
+}
+
+/// How several parties stand.
+#[derive(Debug)]
+pub(crate) struct Several {
+    /// The party that each id stands for now, and its standing, if it has one; in the order in which they were asked for.
+    pub(crate) standings: Vec<(Uuid, Option<Standing>)>,
+    /// The network.
+    pub(crate) computed: Arc<Computed>,
+    /// Whether the network is that of now.
+    pub(crate) of_now: bool,
 }
 
 /// What was computed, the last used last.
@@ -45,10 +61,19 @@ pub(crate) struct Computed {
 struct Kept(VecDeque<Arc<Computed>>);
 
 impl Kept {
+    /// The newest network of a tenant that was computed at a moment or later, whatever happened since.
+    fn since(&self, tenant: &TenantId, moment: Timestamp) -> Option<Arc<Computed>> {
+        let recent = |one: &&Arc<Computed>| one.tenant == *tenant && one.now && one.computed_at >= moment;
+        self.0.iter().filter(recent).max_by_key(|one| one.computed_at).map(Arc::clone)
+    }
+
     fn find(&mut self, tenant: &TenantId, position: i64, as_of: Timestamp) -> Option<Arc<Computed>> {
-        // What an event made outdated is of no use any more.
-        self.0.retain(|one| one.tenant != *tenant || one.position == position);
-        let place = self.0.iter().position(|one| one.tenant == *tenant && one.network.holds_at(as_of))?;
+        // What an event made outdated may be good enough for those who say so: the newest stays, until there is another.
+        let newest = self.0.iter().filter(|one| one.tenant == *tenant && one.now).map(|one| one.computed_at).max();
+        self.0.retain(|one| one.tenant != *tenant || one.position == position || Some(one.computed_at) == newest);
+        let holds =
+            |one: &Arc<Computed>| one.tenant == *tenant && one.position == position && one.network.holds_at(as_of);
+        let place = self.0.iter().position(holds)?;
         let found = self.0.remove(place)?;
         self.0.push_back(Arc::clone(&found));
         Some(found)
@@ -96,6 +121,7 @@ impl Networks {
             return Err(ScoringError::NetworkTooLarge(limit).into());
         }
         let computed_at = self.now();
+        let now = as_of <= computed_at && computed_at.micros_since(as_of) < JUST_NOW;
         // The turn goes along: a caller that leaves does not let the next one begin while this one is at work.
         let computing = tokio::task::spawn_blocking(move || {
             let network = Network::of(&ties, as_of);
@@ -104,7 +130,7 @@ impl Networks {
         });
         let network = computing.await.map_err(|_| Error::bug("the computation of a network panicked"))?;
         let network = network.map_err(|error| Error::bug(format!("stored relationships make no graph: {error}")))?;
-        let computed = Arc::new(Computed { tenant: tenant.clone(), position, computed_at, network });
+        let computed = Arc::new(Computed { tenant: tenant.clone(), position, computed_at, now, network });
         self.kept().keep(Arc::clone(&computed));
         Ok(computed)
     }
@@ -124,6 +150,35 @@ impl Networks {
         Ok((party, computed.network.standing(party), computed))
     }
 
+    /// How influential parties are, over a network that was computed at most `max_age` microseconds before, else over that of
+    /// now.
+    ///
+    /// # Errors
+    /// As [`Networks::get`].
+    pub(crate) async fn influences(
+        &self,
+        tenant: &TenantId,
+        parties: &[Uuid],
+        now: Timestamp,
+        max_age: i64,
+    ) -> Result<Several, Error> {
+        let mut ids = parties.to_vec();
+        ids.sort_unstable();
+        ids.dedup();
+        let holders = store::alias_whose_each(self.store.reader(), tenant, &ids).await.map_err(read_error)?;
+        let whose: HashMap<Uuid, Uuid> = holders.into_iter().map(|holder| (holder.asked, holder.party)).collect();
+        let recent = (max_age > 0).then(|| self.kept().since(tenant, before(now, max_age))).flatten();
+        let (computed, of_now) = match recent {
+            Some(recent) => (recent, false),
+            None => (self.get(tenant, now).await?, true),
+        };
+        let standings = parties.iter().map(|party| {
+            let party = whose.get(party).copied().unwrap_or(*party);
+            (party, computed.network.standing(party))
+        });
+        Ok(Several { standings: standings.collect(), computed, of_now })
+    }
+
     async fn position(&self, tenant: &TenantId) -> Result<i64, Error> {
         store::network_position(self.store.reader(), tenant).await.map_err(read_error)
     }
@@ -131,4 +186,9 @@ impl Networks {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The moment so many microseconds before another.
+fn before(moment: Timestamp, micros: i64) -> Timestamp {
+    Timestamp::from_micros(moment.as_micros().saturating_sub(micros))
 }

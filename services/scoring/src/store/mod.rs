@@ -14,7 +14,7 @@ pub(crate) use accumulator::{accumulator_add, accumulator_list, accumulator_orig
 pub(crate) use alias::{Holder, alias_find, alias_save, alias_whose, alias_whose_each};
 pub(crate) use clv_model::{clv_model_find, clv_model_insert, clv_model_list, clv_model_version};
 pub(crate) use contribution::{Asked, contribution_append, contribution_find, contribution_list};
-pub(crate) use order_day::{order_day_add, order_day_list, order_day_scan};
+pub(crate) use order_day::{order_day_add, order_day_list, order_day_origins, order_day_scan};
 pub(crate) use order_line::{order_line_find, order_line_save};
 pub(crate) use relationship::{
     network_position, network_save, relationship_find, relationship_list, relationship_save,

@@ -1,6 +1,6 @@
 //! What was ordered and returned on each day: the sums of `order_line`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rapport_store::{Rows, Sql, StoreError};
 use rapport_types::money::Currency;
@@ -8,8 +8,8 @@ use rapport_types::{TenantId, Uuid};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
 use super::order_line::currency;
-use super::{MOST_KEYS, nanos_of, tenant_of, units_and_nanos};
-use crate::domain::{Day, DayKey, DaySum};
+use super::{MOST_KEYS, key_of, key_values, nanos_of, tenant_of, units_and_nanos};
+use crate::domain::{Day, DayKey, DaySum, Key};
 use crate::error::ScoringError;
 
 const COLUMNS: &str = "tenant, origin, currency, role_type, day, orders, ordered_units, ordered_nanos, returns, \
@@ -86,6 +86,22 @@ pub(crate) async fn order_day_add(
     )
     .await?;
     Ok(())
+}
+
+/// Those of some origins that have orders or returns, or had some.
+pub(crate) async fn order_day_origins(db: &impl ConnectionTrait, origins: &BTreeSet<Key>) -> Result<Vec<Key>, DbErr> {
+    let origins: Vec<&Key> = origins.iter().collect();
+    let mut found = Vec::new();
+    for keys in origins.chunks(MOST_KEYS) {
+        let rows = Sql::new(db, "SELECT DISTINCT tenant, origin FROM order_day WHERE ")
+            .in_rows(&["tenant", "origin"], key_values(keys))
+            .all(db)
+            .await?;
+        for row in &rows {
+            found.push(key_of(row, "origin")?);
+        }
+    }
+    Ok(found)
 }
 
 /// The sums of some origins, of all currencies and roles, until a day.

@@ -35,7 +35,7 @@ pub(super) fn told(answer: &ix::AgentContext, program: &Program) -> Context {
             .map(|member| membership(member, program))
             .collect(),
         consents: answer.consents.iter().flat_map(|section| &section.consents).map(permission).collect(),
-        unhappy: answer.network.iter().flat_map(|section| &section.neighbors).map(unhappy).collect(),
+        unhappy: answer.network.iter().flat_map(|section| &section.neighbors).filter_map(unhappy).collect(),
         warnings: answer.warnings.iter().map(|warning| warning.text.clone()).collect(),
         action: action.map(|next| (words::action(next.action()), next.reason.clone())).unwrap_or_default(),
         not_fresh: not_fresh(answer),
@@ -85,13 +85,15 @@ fn permission(consent: &ix::ContextConsent) -> Permission {
     }
 }
 
-fn unhappy(neighbor: &ix::ContextNeighbor) -> Unhappy {
-    Unhappy {
+/// A neighbour who is unhappy, whatever else there is to know of them.
+fn unhappy(neighbor: &ix::ContextNeighbor) -> Option<Unhappy> {
+    let why = neighbor.reasons.iter().find(|reason| reason.kind() == ix::NeighborReasonKind::Unhappy)?;
+    Some(Unhappy {
         display_name: neighbor.display_name.clone(),
         label: neighbor.label.clone(),
         health_micros: neighbor.health_micros,
-        reason: neighbor.reason.clone(),
-    }
+        reason: why.text.clone(),
+    })
 }
 
 /// Which sections say less than they could.
