@@ -188,6 +188,8 @@ def manners():
         (refuses, "SQLite has one process", "--set", "autoscaling.enabled=true"),
         (refuses, "SQLite has one process", "--set", "migrations.job.enabled=true"),
         (refuses, "mode", "--set", "mode=cluster"),
+        (refuses, "tls.existingSecret and tls.caKey", "--set", "tls.clientCertificates=true"),
+        (refuses, "names stand in certificates", "--set", "tls.clientNames={a}"),
         (refuses, "grpcRoute.parentRefs", "--set", "grpcRoute.enabled=true"),
         (job_is_named_by_what_it_does,),
     ]

@@ -209,17 +209,22 @@ def the_network_is_closed(docs):
             yield f"{name(document)} has no NetworkPolicy for both directions"
 
 
+def speaks_tls(document):
+    return any(one["name"] == "RAPPORT__TLS__CERTIFICATE" for one in containers(document)[0]["env"])
+
+
 @rule(lambda docs: first(docs, "Service")["spec"]["ports"][0].pop("appProtocol"))
 def services_say_that_it_is_http2(docs):
     for document in of(docs, *RUNNING):
         headless = []
+        wanted = "https" if speaks_tls(document) else "kubernetes.io/h2c"
         for service in of(docs, "Service"):
             if not selects(service["spec"]["selector"], labels(document)):
                 continue
             headless.append(service["spec"].get("clusterIP") == "None")
             for port in service["spec"]["ports"]:
-                if port.get("appProtocol") != "kubernetes.io/h2c":
-                    yield f"{name(service)}: port {port['name']} does not say kubernetes.io/h2c"
+                if port.get("appProtocol") != wanted:
+                    yield f"{name(service)}: port {port['name']} does not say {wanted}"
         if sorted(headless) != [False, True]:
             yield f"{name(document)} has not one Service and a headless one"
 
@@ -253,7 +258,8 @@ def secrets_are_the_users(docs):
     for document in of(docs, *RUNNING, "Job"):
         for one in containers(document):
             for variable in one["env"]:
-                if re.search("TOKEN|PASSWORD", variable["name"]) and "valueFrom" not in variable:
+                secret = re.search("TOKEN|PASSWORD", variable["name"]) and not variable["name"].endswith("_FILE")
+                if secret and "valueFrom" not in variable:
                     yield f"{name(document)}: {variable['name']} is not from a Secret"
 
 
@@ -292,13 +298,40 @@ def options_exist(docs):
 
 @rule(lambda docs: [v.update(value="http://rapport-interaction:50051") for v in container(docs)["env"] if v["name"] == "RAPPORT__PEERS__INTERACTIONS"])
 def peers_are_there(docs):
-    addresses = {f"http://{one['metadata']['name']}:{one['spec']['ports'][0]['port']}" for one in of(docs, "Service")}
     for document in of(docs, *RUNNING):
+        scheme = "https" if speaks_tls(document) else "http"
+        addresses = {f"{scheme}://{one['metadata']['name']}:{one['spec']['ports'][0]['port']}" for one in of(docs, "Service")}
         for one in containers(document):
             for variable in one["env"]:
-                if variable["name"].startswith("RAPPORT__PEERS__") and "value" in variable:
+                peer = variable["name"].startswith("RAPPORT__PEERS__") and "__TLS__" not in variable["name"]
+                if peer and "value" in variable:
                     if variable["value"] not in addresses:
                         yield f"{name(document)}: {variable['name']} is {variable['value']}, where no Service is"
+
+
+@rule(lambda docs: [one for one in container(docs)["env"] if one["name"] in ("RAPPORT__TLS__OFFLOADED", "RAPPORT__TLS__CERTIFICATE")][0].update(name="RAPPORT__TLS__HANDSHAKE"))
+def who_serves_others_says_where_tls_ends(docs):
+    """A process that can be reached refuses to start unless it has a certificate or is told that TLS ends before it."""
+    for document in of(docs, *RUNNING):
+        for one in containers(document):
+            told = {variable["name"]: variable.get("value") for variable in one["env"]}
+            own = {"RAPPORT__TLS__CERTIFICATE", "RAPPORT__TLS__KEY"} <= set(told)
+            if own == (told.get("RAPPORT__TLS__OFFLOADED") == "true"):
+                yield f"{name(document)} does not say where TLS ends, or says it twice"
+
+
+@rule(lambda docs: [mount.update(subPath="tokens") for mount in container(docs)["volumeMounts"] if mount["name"] == "auth"])
+def secrets_change_without_a_restart(docs):
+    for document in of(docs, *RUNNING):
+        for one in containers(document):
+            mounts = {mount["name"]: mount for mount in one.get("volumeMounts", [])}
+            for volume in ("auth", "tls"):
+                if "subPath" in mounts.get(volume, {}):
+                    yield f"{name(document)}: {volume} is mounted by subPath, which never changes"
+            files = [variable["value"] for variable in one["env"] if re.search("TOKENS_FILE|__TLS__(CERT|KEY|CA|CLIENT_CA)", variable["name"])]
+            for file in files:
+                if not any(file.startswith(mount["mountPath"] + "/") for mount in mounts.values()):
+                    yield f"{name(document)}: nothing is mounted where {file} should be"
 
 
 @rule(lambda docs: docs.append(copy.deepcopy(first(docs, "Deployment"))))

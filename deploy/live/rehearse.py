@@ -73,6 +73,7 @@ class Container:
             "RAPPORT__ADMIN__LISTEN": f"127.0.0.1:{self.admin}",
             "RAPPORT__DATA": str(self.folder / "data"),
             "RAPPORT__STORE__KEY_FILE": self.file("rapport.key", given["rapport-key"]["rapport.key"]),
+            "RAPPORT__AUTH__TOKENS_FILE": self.file("tokens", given["rapport-auth"]["tokens"]),
             "RAPPORT__TELEMETRY__LEVEL": "warn",
         }
         for key, value in self.environment.items():

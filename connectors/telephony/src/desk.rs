@@ -7,6 +7,7 @@ use rapport_proto::interactions::v1::get_agent_context_request::About;
 use rapport_proto::interactions::v1::{
     AgentContext, BeginCallRequest, Call, EndCallRequest, GetAgentContextRequest, Identifier, Medium,
 };
+use rapport_rpc::tls::ClientTls;
 use rapport_rpc::{Transport, error_of};
 use rapport_types::error::{Error, Kind};
 use tokio::time::{Instant, timeout_at};
@@ -34,12 +35,19 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// The desk behind an address, with the token that says for which tenant. It connects when it is first asked.
+    /// The desk behind an address, with the token that says for which tenant, over TLS if there is one. It connects when it is first asked.
     ///
     /// # Errors
     /// The address is no URL.
-    pub(crate) fn new(address: &str, token: &str) -> Result<Desk, tonic::transport::Error> {
-        let transport = Transport::network(address)?;
+    pub(crate) fn new(
+        address: &str,
+        token: &str,
+        tls: Option<&ClientTls>,
+    ) -> Result<Desk, Box<dyn std::error::Error + Send + Sync>> {
+        let transport = match tls {
+            Some(tls) => Transport::secured(address, tls)?,
+            None => Transport::network(address)?,
+        };
         let transport = if token.is_empty() { transport } else { transport.with_token(token) };
         Ok(Desk { client: DeskServiceClient::new(transport) })
     }

@@ -1,10 +1,11 @@
 //! What the connector can be told: `[telephony]` of its configuration file. The README has every key.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use http::Uri;
-use rapport_server::{Secret, Span};
+use rapport_server::{ClientTlsOptions, Secret, Span};
 use serde::{Deserialize, Serialize};
 
 /// The least and the most that a call may be held, as `BeginCall` takes it.
@@ -22,8 +23,10 @@ const SECRET_LEAST: usize = 16;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelephonyOptions {
-    /// Where Rapport's `interactions` service is, for example `http://127.0.0.1:50051`.
+    /// Where Rapport's `interactions` service is, for example `http://127.0.0.1:50051` or `https://rapport:50051`.
     pub rapport: String,
+    /// How it is called where its address begins with `https://`.
+    pub tls: ClientTlsOptions,
     /// The token that says for which tenant calls are told; its role needs `interactions.calls.write` and
     /// `interactions.contexts.read`. Empty for a Rapport without tokens.
     pub token: Secret,
@@ -87,6 +90,7 @@ impl Default for TelephonyOptions {
     fn default() -> Self {
         Self {
             rapport: "http://127.0.0.1:50051".to_owned(),
+            tls: ClientTlsOptions::default(),
             token: Secret::default(),
             budget: Span::millis(300),
             country: String::new(),
@@ -128,8 +132,12 @@ impl TelephonyOptions {
     /// All that is wrong, one sentence each, under the full name of its option.
     pub fn validate(&self) -> Result<(), Vec<String>> {
         let mut problems = Vec::new();
-        if let Err(problem) = plain_url(&self.rapport, "http://127.0.0.1:50051", &["http"]) {
+        if let Err(problem) = plain_url(&self.rapport, "http://127.0.0.1:50051", &["http", "https"]) {
             problems.push(format!("telephony.rapport: {problem}"));
+        }
+        let given = |path: &Path| !path.as_os_str().is_empty();
+        if given(&self.tls.certificate) != given(&self.tls.key) {
+            problems.push("telephony.tls.certificate and telephony.tls.key must be given together".to_owned());
         }
         if !(LEAST_BUDGET..=MOST_BUDGET).contains(&self.budget.0) {
             problems.push(format!("telephony.budget is {}, it must be from 10ms to 5s", self.budget));
@@ -244,12 +252,12 @@ fn address(text: &str) -> Result<Option<SocketAddr>, String> {
         .map_err(|_| format!("\"{}\" is not an address such as 127.0.0.1:4573", text.escape_default()))
 }
 
-/// Checks an address without TLS. What is wrong is said without the address where that may hold a password.
+/// Checks an address. What is wrong is said without the address where that may hold a password.
 fn plain_url(text: &str, example: &str, schemes: &[&str]) -> Result<(), String> {
     let wrong = || format!("must be an address such as {example}");
     let uri: Uri = text.parse().map_err(|_| wrong())?;
     match uri.scheme_str() {
-        Some(scheme @ ("https" | "wss")) => Err(format!(
+        Some(scheme @ ("https" | "wss")) if !schemes.contains(&scheme) => Err(format!(
             "{scheme} is not spoken yet: {}, and let what ends TLS stand in front of it on the same machine",
             wrong()
         )),
@@ -288,10 +296,11 @@ mod tests {
     #[test]
     fn everything_can_be_told() {
         let options = read(
-            "rapport = \"http://10.0.0.3:50051\"\ntoken = \"0123456789abcdef\"\nbudget = \"150ms\"\ncountry = \"br\"\n\
+            "rapport = \"https://10.0.0.3:50051\"\ntoken = \"0123456789abcdef\"\nbudget = \"150ms\"\ncountry = \"br\"\n\
              calls = 5\n[http]\nlisten = \"0.0.0.0:8073\"\nkey = \"0123456789abcdef\"\n\
              webhook_secret = \"0123456789abcdef\"\nsettle = \"5s\"\n[agi]\nlisten = \"0.0.0.0:4573\"\n\
-             allow = [\"10.0.0.5\"]\n[asterisk]\nurl = \"ws://10.0.0.5:8088/pbx\"\nuser = \"u\"\npassword = \"p\"\n",
+             allow = [\"10.0.0.5\"]\n[asterisk]\nurl = \"ws://10.0.0.5:8088/pbx\"\nuser = \"u\"\npassword = \"p\"\n\
+             [tls]\nca = \"ca.pem\"\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n",
         )
         .unwrap();
         assert!(
@@ -309,10 +318,9 @@ mod tests {
             ("budget = \"6s\"", "telephony.budget is 6s"),
             ("country = \"BRA\"", "telephony.country: \"BRA\""),
             ("calls = 0", "telephony.calls is 0"),
-            (
-                "rapport = \"https://r:1\"",
-                "telephony.rapport: https is not spoken yet: must be an address such as http://",
-            ),
+            ("rapport = \"ftp://r:1\"", "telephony.rapport: must be an address such as http://"),
+            ("[tls]\nkey = \"k.pem\"", "telephony.tls.certificate and telephony.tls.key"),
+            ("[tls]\ncert = \"k.pem\"", "there is no option `cert`"),
             ("rapport = \"10.0.0.3:1\"", "telephony.rapport: must be an address such as"),
             ("[http]\nlisten = \"0.0.0.0:1\"", "set telephony.http.key"),
             ("[http]\nlisten = \"here\"", "telephony.http.listen: \"here\""),

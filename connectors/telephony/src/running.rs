@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rapport_types::World;
 use thiserror::Error;
@@ -18,6 +19,11 @@ use crate::deliver::deliver;
 use crate::desk::Desk;
 use crate::options::TelephonyOptions;
 use crate::web::{self, Pages};
+
+/// Before the names of the keys of the options of TLS.
+const TLS: &str = "telephony.tls.";
+/// How often the files of TLS are looked at.
+const RELOAD: Duration = Duration::from_secs(5);
 
 /// Why the connector did not start.
 #[derive(Debug, Error)]
@@ -57,7 +63,12 @@ pub struct Running {
 pub async fn start(options: TelephonyOptions, world: World) -> Result<Running, StartError> {
     options.validate().map_err(StartError::Options)?;
     let wrong = |problem: String| StartError::Options(vec![problem]);
-    let desk = Desk::new(&options.rapport, options.token.expose())
+    let clock = Arc::clone(&world.clock);
+    let tls = match options.rapport.starts_with("https://") {
+        true => Some(options.tls.load(TLS, clock.as_ref()).map_err(|error| StartError::Options(error.problems))?),
+        false => None,
+    };
+    let desk = Desk::new(&options.rapport, options.token.expose(), tls.as_ref())
         .map_err(|error| wrong(format!("telephony.rapport: {error}")))?;
     let calls = Arc::new(Calls::new(options.calls));
     let connector = Connector::new(desk.clone(), Arc::clone(&calls), world, options.budget.0, &options.country);
@@ -90,6 +101,10 @@ pub async fn start(options: TelephonyOptions, world: World) -> Result<Running, S
         running.agi = Some(address);
         let serving = agi::serve(listener, connector, options.agi, running.stop.clone(), running.tasks.clone());
         running.tasks.spawn(serving);
+    }
+    if let Some(tls) = tls {
+        let (files, stop) = (options.tls, running.stop.clone());
+        running.tasks.spawn(async move { files.keep(TLS, &tls, RELOAD, clock, stop).await });
     }
     if let Some(ari) = ari {
         let keeping = ari.keep(running.stop.clone());

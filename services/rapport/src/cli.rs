@@ -90,7 +90,8 @@ Examples:
   rapport call ListParties --compact | jq -r '.parties[].displayName'
   rapport call StreamInteractions @interactions.jsonl
   tail -f calls.jsonl | rapport call StreamInteractions -
-  RAPPORT_TOKEN=... rapport call GetParty '{\"name\": \"parties/...\"}' --address rapport:50051 --verbose";
+  RAPPORT_TOKEN=... rapport call GetParty '{\"name\": \"parties/...\"}' --address rapport:50051 --verbose
+  rapport call ListParties --address https://rapport.example.com:50051 --ca ca.pem";
     pub(super) const DESCRIBE: &str = "\
 Examples:
   rapport describe
@@ -229,7 +230,8 @@ pub(crate) struct Settings {
     /// A configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Bind beyond loopback though no tokens are configured: anybody who reaches the port may do anything.
+    /// Bind beyond loopback though no tokens or no TLS are configured: whoever reaches the port, or listens on the way to it, may
+    /// do or read anything.
     #[arg(long)]
     pub(crate) insecure_bind: bool,
 }

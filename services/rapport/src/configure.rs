@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use rapport_server::{Options, Sources};
+use rapport_types::World;
 
 use crate::cli::Serve;
 use crate::failure::Failure;
@@ -53,9 +54,14 @@ pub(crate) fn show(arguments: &Serve) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says whether the configuration is valid.
+/// Says whether the configuration is valid, and the files of secrets that it names.
 pub(crate) fn check(arguments: &Serve) -> Result<(), Failure> {
-    load(arguments)?.configure(&mut rapport::modules()).map_err(Failure::invalid)?;
+    let options = load(arguments)?;
+    options.configure(&mut rapport::modules()).map_err(Failure::invalid)?;
+    options.tokens().map_err(Failure::invalid)?;
+    let world = World::system();
+    options.tls.load(world.clock.as_ref()).map_err(Failure::invalid)?;
+    options.peers.tls.load("peers.tls.", world.clock.as_ref()).map_err(Failure::invalid)?;
     writeln!(std::io::stdout(), "the configuration is valid").map_err(|error| Failure::output(&error))
 }
 

@@ -24,7 +24,7 @@ pub(crate) async fn serve(arguments: &Serve) -> Result<(), Failure> {
         running.stop().await;
         return Err(Failure::output(&error));
     }
-    signals.asked_to_stop().await;
+    signals.asked_to_stop_or(|| running.reload()).await;
     let stopped = signals.stop(running.stop()).await;
     telemetry.flush();
     stopped

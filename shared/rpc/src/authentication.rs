@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use http::HeaderMap;
 use rapport_types::tenant::{Principal, TenantId};
@@ -37,13 +37,12 @@ impl fmt::Debug for Token {
     }
 }
 
-/// How callers are told apart.
+/// How callers are told apart. Cheap to clone; all clones change together.
 #[derive(Clone, Debug)]
 pub struct Authentication {
-    kind: Kind,
+    kind: Arc<RwLock<Arc<Kind>>>,
 }
 
-#[derive(Clone)]
 enum Kind {
     Open(Arc<Principal>),
     Tokens { salt: [u8; 16], by_digest: HashMap<[u8; 32], Arc<Principal>> },
@@ -61,7 +60,7 @@ impl fmt::Debug for Kind {
 impl Authentication {
     /// Everybody is `principal`: for a loopback address without credentials.
     pub fn open(principal: Principal) -> Authentication {
-        Authentication { kind: Kind::Open(Arc::new(principal)) }
+        Authentication::of(Kind::Open(Arc::new(principal)))
     }
 
     /// Only callers with one of these tokens.
@@ -75,17 +74,31 @@ impl Authentication {
                 (digest(&salt, token.token.as_bytes()), Arc::new(principal))
             })
             .collect();
-        Authentication { kind: Kind::Tokens { salt, by_digest } }
+        Authentication::of(Kind::Tokens { salt, by_digest })
+    }
+
+    fn of(kind: Kind) -> Authentication {
+        Authentication { kind: Arc::new(RwLock::new(Arc::new(kind))) }
+    }
+
+    fn kind(&self) -> Arc<Kind> {
+        Arc::clone(&self.kind.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on callers are told apart as by `other`. Calls and streams that have begun go on.
+    pub fn replace(&self, other: &Authentication) {
+        let new = other.kind();
+        *self.kind.write().unwrap_or_else(PoisonError::into_inner) = new;
     }
 
     /// Whether a credential is asked for at all.
     pub fn is_open(&self) -> bool {
-        matches!(self.kind, Kind::Open(_))
+        matches!(*self.kind(), Kind::Open(_))
     }
 
     /// The principal behind the headers, or nothing, whatever the cause.
     pub(crate) fn principal(&self, headers: &HeaderMap) -> Option<Arc<Principal>> {
-        match &self.kind {
+        match &*self.kind() {
             Kind::Open(principal) => Some(Arc::clone(principal)),
             Kind::Tokens { salt, by_digest } => {
                 let mut values = headers.get_all(header::AUTHORIZATION).iter();
@@ -144,6 +157,20 @@ mod tests {
         }
         assert!(tokens.principal(&headers(&[])).is_none());
         assert!(tokens.principal(&headers(&["Bearer s3cret", "Bearer s3cret"])).is_none());
+    }
+
+    #[test]
+    fn tokens_are_exchanged_for_all_who_hold_them() {
+        let held = tokens();
+        let elsewhere = held.clone();
+        held.replace(&Authentication::tokens(vec![Token {
+            token: "other".into(),
+            tenant: TenantId::parse("acme").unwrap(),
+            principal: "users/bo".into(),
+            roles: vec!["agent".into()],
+        }]));
+        assert!(elsewhere.principal(&headers(&["Bearer s3cret"])).is_none());
+        assert_eq!(elsewhere.principal(&headers(&["Bearer other"])).unwrap().name, "users/bo");
     }
 
     #[test]

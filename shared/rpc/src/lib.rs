@@ -9,6 +9,7 @@
 //! * **The port.** [`Front`] stands before the stack and translates JSON and gRPC-Web into gRPC.
 //! * **Clients.** A [`Transport`] is either a network channel or the stack of this process, and generated clients run
 //!   unchanged over both; [`Peers`] finds the one for a service.
+//! * **TLS.** [`tls`] is what both sides need of it: certificates that can be exchanged, handshakes, faults in words.
 //! * **Operations.** [`OperationService`] serves the long jobs of the hosted services.
 //! * **The feed.** [`FeedService`] serves the events of the hosted services, [`GrpcSource`] reads those of any service.
 #![forbid(unsafe_code)]
@@ -31,6 +32,7 @@ mod source;
 mod stack;
 mod status;
 mod stream;
+pub mod tls;
 mod transport;
 pub mod wire;
 
@@ -38,7 +40,7 @@ pub use access::{Access, Pattern};
 pub use authentication::{Authentication, Token};
 pub use call::{Call, Reply, handle, outgoing, written};
 pub use feed::FeedService;
-pub use front::{DOCUMENT, Front, openapi};
+pub use front::{DOCUMENT, Front, needs_tls, openapi};
 pub use mask::masked;
 pub use method::{Method, Methods, Requirement, UnguardedMethod};
 pub use metrics::{BUCKETS_MICROS, CodeCounts, MethodCounts, Metrics, Saturation};

@@ -14,6 +14,10 @@ use tower::Service;
 
 use crate::header;
 use crate::stack::{Inside, Stack, refuse};
+use crate::tls::{Channelled, ClientTls, Fault, TlsError, words};
+
+/// How long a caller waits before it calls a peer again with which TLS failed: certificates are mended by people.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// What a generated client runs over: a network channel, or the stack of this very process. Both pass the same layers
 /// and encode the same errors, so a client cannot tell which it has.
@@ -29,6 +33,8 @@ pub struct Transport {
 #[derive(Clone)]
 enum Way {
     Network(Channel),
+    /// With what TLS last said against the connection.
+    Secured(Channel, Fault),
     Local(Local),
     /// No address is configured for this service.
     Nowhere(Arc<str>),
@@ -38,6 +44,7 @@ impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.way {
             Way::Network(_) => "Transport::Network",
+            Way::Secured(..) => "Transport::Secured",
             Way::Local(_) => "Transport::Local",
             Way::Nowhere(_) => "Transport::Nowhere",
         })
@@ -74,15 +81,20 @@ impl Transport {
     /// # Errors
     /// The address is no URL.
     pub fn network(address: &str) -> Result<Transport, tonic::transport::Error> {
-        let endpoint = Endpoint::from_shared(address.to_owned())?
-            .connect_timeout(Duration::from_secs(1))
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(Duration::from_secs(10))
-            .keep_alive_while_idle(true)
-            .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(4 << 20);
+        let endpoint = set(Endpoint::from_shared(address.to_owned())?);
+        let endpoint = endpoint.connect_timeout(Duration::from_secs(1)).tcp_nodelay(true);
         Ok(Transport::channel(endpoint.connect_lazy()))
+    }
+
+    /// A channel over TLS to an address such as `https://rapport:50051`: the server's certificate must be signed by an
+    /// authority that `tls` trusts and be for the host of the address. It connects as [`Transport::network`] does, each
+    /// time with what `tls` holds then.
+    ///
+    /// # Errors
+    /// The address is no URL that begins with `https://`, or its host can stand in no certificate.
+    pub fn secured(address: &str, tls: &ClientTls) -> Result<Transport, TlsError> {
+        let Channelled { channel, fault } = Channelled::to(address, tls, set)?;
+        Ok(Transport { way: Way::Secured(channel, fault), authorization: None, inside: None })
     }
 
     /// A channel that somebody else set up.
@@ -123,6 +135,16 @@ impl Transport {
     }
 }
 
+/// What every channel of ours has.
+fn set(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+}
+
 impl Service<Request<Body>> for Transport {
     type Response = Response<Body>;
     type Error = StdError;
@@ -131,6 +153,7 @@ impl Service<Request<Body>> for Transport {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StdError>> {
         match &mut self.way {
             Way::Network(channel) => channel.poll_ready(cx).map_err(Into::into),
+            Way::Secured(channel, _) => channel.poll_ready(cx).map_err(Into::into),
             Way::Local(_) | Way::Nowhere(_) => Poll::Ready(Ok(())),
         }
     }
@@ -143,6 +166,25 @@ impl Service<Request<Body>> for Transport {
             Way::Network(channel) => {
                 let response = channel.call(request);
                 Box::pin(async move { Ok(response.await?) })
+            }
+            Way::Secured(channel, fault) => {
+                let (response, fault) = (channel.call(request), fault.clone());
+                Box::pin(async move {
+                    match response.await {
+                        Ok(response) => Ok(response),
+                        Err(error) => match words(&error).or_else(|| fault.take()) {
+                            Some(words) => Ok(refuse(
+                                Error::new(
+                                    Kind::Unavailable,
+                                    reason::PEER_UNAVAILABLE,
+                                    format!("no connection over TLS to the server: {words}"),
+                                )
+                                .retry(RETRY),
+                            )),
+                            None => Err(error.into()),
+                        },
+                    }
+                })
             }
             Way::Local(local) => {
                 let Some(stack) = local.get() else {

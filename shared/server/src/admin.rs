@@ -15,6 +15,7 @@ use rapport_store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::guard::Guard;
 use crate::metrics::{Sample, StoreSample};
 use crate::supervisor::Supervisor;
 
@@ -50,6 +51,7 @@ pub(crate) struct Probed {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) data: PathBuf,
     pub(crate) started: Instant,
+    pub(crate) guard: Guard,
 }
 
 impl Probed {
@@ -128,6 +130,7 @@ async fn metrics(State(probed): State<Arc<Probed>>) -> ([(http::HeaderName, &'st
         consumers: consumers.collect(),
         data: &probed.data,
         started: probed.started,
+        guard: &probed.guard,
     };
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], sample.text())
 }

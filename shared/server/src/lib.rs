@@ -5,6 +5,7 @@
 //! * [`Job`]: what a service does for its operations, the long jobs.
 //! * [`start`]: opens the stores, builds the one stack, listens; returns a [`Running`], which stops in an order that
 //!   loses nothing.
+//! * [`tls`]: the files of TLS, read at the start and whenever they change.
 //! * [`METRICS`]: everything that /metrics of the admin port tells; [`system`]: what the operating system says.
 //! * [`telemetry`]: logs and traces, installed by the binary alone.
 //!
@@ -12,10 +13,12 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod guard;
 mod jobs;
 mod metrics;
 mod module;
 mod options;
+mod reload;
 mod running;
 mod serve;
 mod spans;
@@ -23,14 +26,15 @@ mod start;
 mod supervisor;
 pub mod system;
 pub mod telemetry;
+pub mod tls;
 mod traced;
 
 pub use jobs::{Job, Task};
 pub use metrics::{METRICS, Metric, When, metrics_page};
 pub use module::{Consumers, Context, Module, Workers};
 pub use options::{
-    AdminOptions, AuthOptions, DEFAULTS, DatabaseOptions, LimitOptions, LogFormat, MaybeSpan, Options, OptionsError,
-    PeerOptions, Secret, Section, Sources, Span, StopOptions, TelemetryOptions, TokenOptions, config_page,
+    AdminOptions, AuthOptions, ClientTlsOptions, DEFAULTS, DatabaseOptions, LimitOptions, LogFormat, MaybeSpan, Options, OptionsError,
+    PeerOptions, ReloadOptions, Secret, Section, Sources, Span, StopOptions, TelemetryOptions, TlsOptions, TokenOptions, config_page,
     config_schema, read_section,
 };
 pub use rapport_rpc::Services;

@@ -11,6 +11,7 @@ use tonic_health::server::HealthReporter;
 use crate::admin::{Phase, Probed};
 use crate::module::Context;
 use crate::options::StopOptions;
+use crate::reload::Reload;
 use crate::serve::Listening;
 use crate::supervisor::Supervisor;
 
@@ -37,6 +38,7 @@ pub(crate) struct Parts {
     pub(crate) probed: Arc<Probed>,
     pub(crate) contexts: Vec<Context>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) reload: Reload,
     pub(crate) stop: StopOptions,
 }
 
@@ -80,6 +82,12 @@ impl Running {
     /// What the stack counted.
     pub fn metrics(&self) -> &Metrics {
         &self.parts.metrics
+    }
+
+    /// Asks for certificates, keys, authorities and tokens to be read again soon, whether or not their files changed. What
+    /// came of it is in the log and in the metrics.
+    pub fn reload(&self) {
+        self.parts.reload.ask();
     }
 
     /// Whether a call would be served now.

@@ -10,7 +10,9 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use rapport_rpc::Front;
+use rapport_rpc::tls::{Greeting, ServerTls};
+use rapport_rpc::{Front, needs_tls};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +38,16 @@ pub(crate) struct Listening {
     killing: CancellationToken,
 }
 
+/// What stands behind a port.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) front: Front,
+    /// `None` speaks plain HTTP.
+    pub(crate) tls: Option<ServerTls>,
+    /// How long a handshake may take.
+    pub(crate) handshake: Duration,
+}
+
 /// Binds an address.
 pub(crate) async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(addr).await
@@ -43,7 +55,7 @@ pub(crate) async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 
 impl Listening {
     /// Starts to accept.
-    pub(crate) fn start(listener: TcpListener, front: Front, limits: &LimitOptions) -> io::Result<Listening> {
+    pub(crate) fn start(listener: TcpListener, door: Door, limits: &LimitOptions) -> io::Result<Listening> {
         let listening = Listening {
             addr: listener.local_addr()?,
             connections: TaskTracker::new(),
@@ -74,10 +86,10 @@ impl Listening {
                     tracing::debug!("closed a connection: as many are open as may be");
                     continue;
                 };
-                let (server, front) = (Arc::clone(&server), front.clone());
+                let (server, door) = (Arc::clone(&server), door.clone());
                 let (closing, killing) = (closing.clone(), killing.clone());
                 tracker.spawn(async move {
-                    let served = connection(stream, &server, front, closing, age);
+                    let served = connection(stream, &server, door, closing, age);
                     tokio::select! {
                         () = killing.cancelled() => {}
                         () = served => {}
@@ -123,7 +135,7 @@ fn server(limits: &LimitOptions) -> auto::Builder<TokioExecutor> {
 async fn connection(
     stream: TcpStream,
     server: &auto::Builder<TokioExecutor>,
-    front: Front,
+    Door { front, tls, handshake }: Door,
     closing: CancellationToken,
     age: Age,
 ) {
@@ -136,7 +148,49 @@ async fn connection(
             }
         }
     }
-    let connection = server.serve_connection(TokioIo::new(stream), Calls(front));
+    let Some(tls) = tls else {
+        return converse(stream, server, Calls(front), closing, age).await;
+    };
+    let greeting = tokio::select! {
+        () = closing.cancelled() => return,
+        greeting = tls.accept(stream, handshake) => greeting,
+    };
+    match greeting {
+        Ok(Greeting::Tls(mut stream)) => {
+            tokio::select! {
+                () = closing.cancelled() => return,
+                // As long as nothing is said, hyper would wait without an end.
+                spoken = tokio::time::timeout(SILENT, stream.fill_buf()) => match spoken {
+                    Ok(Ok(bytes)) if !bytes.is_empty() => {}
+                    Ok(Err(error)) => return tracing::debug!(%error, "a connection was broken off after its handshake"),
+                    _ => return,
+                }
+            }
+            converse(*stream, server, Calls(front), closing, age).await;
+        }
+        Ok(Greeting::Plain(stream)) => {
+            tracing::debug!("a client does not speak TLS");
+            let told = closing.child_token();
+            let telling = converse(stream, server, Plain { told: told.clone() }, told, age);
+            let _unheard = tokio::time::timeout(SILENT, telling).await;
+        }
+        Err(error) => tracing::debug!(%error, "a handshake did not end well"),
+    }
+}
+
+/// Serves the requests of one connection.
+async fn converse<I, S>(
+    stream: I,
+    server: &auto::Builder<TokioExecutor>,
+    service: S,
+    closing: CancellationToken,
+    age: Age,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    let connection = server.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -194,6 +248,22 @@ impl Service<Request<Incoming>> for Calls {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.0.answer(request.map(Body::new))
+    }
+}
+
+/// What stands on the port for those who do not speak TLS: one answer, and the connection ends.
+struct Plain {
+    told: CancellationToken,
+}
+
+impl Service<Request<Incoming>> for Plain {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Response<Body>, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.told.cancel();
+        std::future::ready(Ok(needs_tls(&request)))
     }
 }
 

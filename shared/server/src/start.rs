@@ -6,21 +6,21 @@ use std::time::Instant;
 
 use rapport_events::{Cursors, Feed};
 use rapport_rpc::{
-    Access, Authentication, FeedService, Front, Local, Methods, OperationService, Pattern, Peers, Services, Spans,
-    Stack, StackOptions, Token, Transport, UnguardedMethod,
+    Access, FeedService, Front, Local, Methods, OperationService, Pattern, Peers, Services, Spans, Stack, StackOptions,
+    Transport, UnguardedMethod,
 };
 use rapport_store::{OpenError, Store};
 use rapport_types::id::World;
-use rapport_types::tenant::{Principal, TenantId};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 
 use crate::admin::{self, Phase, Probed};
+use crate::guard::Guard;
 use crate::module::{Consumers, Context, Module, Workers, launch};
-use crate::options::{Options, OptionsError};
+use crate::options::{Options, OptionsError, is_secured};
 use crate::running::{Parts, Running};
-use crate::serve::{Listening, bind};
+use crate::serve::{Door, Listening, bind};
 use crate::spans::CallSpans;
 use crate::supervisor::Supervisor;
 
@@ -36,10 +36,14 @@ pub enum StartError {
         /// The names there are.
         known: Vec<&'static str>,
     },
-    /// The address is open to others and nobody would have to say who they are.
+    /// The address is open to others, and nobody would have to say who they are, or everybody on the way could listen.
     Unprotected {
         /// The address.
         listen: SocketAddr,
+        /// No token is configured.
+        without_tokens: bool,
+        /// No certificate is configured, and TLS does not end elsewhere.
+        without_tls: bool,
     },
     /// The contract has a method that nobody guards.
     Unguarded(UnguardedMethod),
@@ -64,7 +68,7 @@ pub enum StartError {
         /// The service.
         service: String,
         /// Why.
-        source: tonic::transport::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The descriptors cannot be served by reflection.
     Reflection(String),
@@ -77,11 +81,21 @@ impl fmt::Display for StartError {
             StartError::UnknownService { name, known } => {
                 write!(f, "there is no service \"{name}\": there are {}", known.join(", "))
             }
-            StartError::Unprotected { listen } => write!(
-                f,
-                "refusing to serve on {listen} without credentials, as others can reach it: configure [[auth.tokens]], \
-                 listen on 127.0.0.1, or insist with --insecure-bind"
-            ),
+            StartError::Unprotected { listen, without_tokens, without_tls } => {
+                let (what, cure) = match (without_tokens, without_tls) {
+                    (true, true) => ("credentials and TLS", "configure [[auth.tokens]] and tls.certificate"),
+                    (true, false) => ("credentials", "configure [[auth.tokens]]"),
+                    _ => (
+                        "TLS",
+                        "configure tls.certificate and tls.key, say tls.offloaded = true if TLS ends before this process",
+                    ),
+                };
+                write!(
+                    f,
+                    "refusing to serve on {listen} without {what}, as others can reach it: {cure}, listen on 127.0.0.1, or \
+                     insist with --insecure-bind"
+                )
+            }
             StartError::Unguarded(error) => write!(f, "{error}"),
             StartError::Store { service, source } => {
                 write!(f, "cannot open the database of {service}: {source}")
@@ -105,7 +119,7 @@ impl std::error::Error for StartError {
         match self {
             StartError::Store { source, .. } => Some(source),
             StartError::Listen { source, .. } => Some(source),
-            StartError::Peer { source, .. } => Some(source),
+            StartError::Peer { source, .. } => Some(source.as_ref()),
             _ => None,
         }
     }
@@ -125,7 +139,11 @@ pub async fn start(options: Options, modules: Vec<Box<dyn Module>>, world: World
     options.validate()?;
     let mut modules = wanted(&options, modules)?;
     options.configure(&mut modules)?;
-    let listen = checked_address(&options)?;
+    let listen = crate::options::address(&options.listen).ok_or_else(|| OptionsError {
+        problems: vec![format!("listen: \"{}\" is not an address", options.listen)],
+    })?;
+    let guard = Guard::load(&options, &world.clock)?;
+    guard.admits(&options, listen)?;
     let methods = Methods::of_contract().map_err(StartError::Unguarded)?;
     // Both ports first: a port in use is found before a database is touched.
     let listener = listen_on(listen, "listen").await?;
@@ -134,7 +152,8 @@ pub async fn start(options: Options, modules: Vec<Box<dyn Module>>, world: World
         None => None,
     };
     let mut stores = Vec::new();
-    let started = assemble(&options, &modules, world, methods, listener, admin, &mut stores).await;
+    let ports = Ports { listener, admin };
+    let started = assemble(&options, &modules, world, methods, ports, guard, &mut stores).await;
     if started.is_err() {
         for store in stores {
             store.close().await;
@@ -153,16 +172,10 @@ fn wanted(options: &Options, modules: Vec<Box<dyn Module>>) -> Result<Vec<Box<dy
     Ok(modules.into_iter().filter(|module| all || options.services.iter().any(|name| name == module.name())).collect())
 }
 
-fn checked_address(options: &Options) -> Result<SocketAddr, StartError> {
-    let addr = crate::options::address(&options.listen)
-        .ok_or_else(|| OptionsError { problems: vec![format!("listen: \"{}\" is not an address", options.listen)] })?;
-    if !addr.ip().is_loopback() && options.auth.tokens.is_empty() {
-        if !options.insecure_bind {
-            return Err(StartError::Unprotected { listen: addr });
-        }
-        tracing::warn!(%addr, "serving without credentials on an address that others can reach: anybody may do anything");
-    }
-    Ok(addr)
+/// What was bound.
+struct Ports {
+    listener: TcpListener,
+    admin: Option<TcpListener>,
 }
 
 async fn listen_on(addr: SocketAddr, option: &'static str) -> Result<TcpListener, StartError> {
@@ -174,13 +187,13 @@ async fn assemble(
     modules: &[Box<dyn Module>],
     world: World,
     methods: Methods,
-    listener: TcpListener,
-    admin: Option<TcpListener>,
+    Ports { listener, admin }: Ports,
+    guard: Guard,
     stores: &mut Vec<Store>,
 ) -> Result<Running, StartError> {
     let stopping = CancellationToken::new();
     let local = Local::default();
-    let contexts = contexts(options, modules, &world, &local, &stopping, stores).await?;
+    let contexts = contexts(options, modules, &world, &local, (&stopping, &guard), stores).await?;
 
     let mut services = Services::default();
     for (module, cx) in modules.iter().zip(&contexts) {
@@ -198,7 +211,7 @@ async fn assemble(
     add_reflection(&mut services, &public)?;
 
     let ending = CancellationToken::new();
-    let mut set_up = stack_options(options, &methods, &contexts);
+    let mut set_up = stack_options(options, &methods, &contexts, &guard);
     set_up.stopping = stopping.clone();
     set_up.ending = ending.clone();
     let stack = Stack::new(methods, &services, set_up);
@@ -212,6 +225,7 @@ async fn assemble(
         metrics: Arc::clone(&metrics),
         data: options.data.clone(),
         started: Instant::now(),
+        guard: guard.clone(),
     });
     let io = |option, addr| move |source| StartError::Listen { addr, option, source };
     let none = SocketAddr::from(([0, 0, 0, 0], 0));
@@ -230,16 +244,26 @@ async fn assemble(
         module.workers(cx, &mut workers);
         launch(&supervisor, consumers, workers);
     }
+    {
+        let (reload, every) = (guard.reload.clone(), options.reload.every.0);
+        supervisor.keep("reload".to_owned(), move |cancel| {
+            let reload = reload.clone();
+            async move { reload.watch(every, cancel).await }
+        });
+    }
     let served: Vec<String> = public.iter().map(|service| (*service).to_owned()).collect();
     let front = Front::new(stack, served, &options.web.cors_origins);
-    let listening = Listening::start(listener, front, &options.limits).map_err(io("listen", none))?;
+    let tls = guard.tls.clone();
+    let secured = tls.is_some();
+    let door = Door { front, tls, handshake: options.tls.handshake.0 };
+    let listening = Listening::start(listener, door, &options.limits).map_err(io("listen", none))?;
     for service in &public {
         health.set_service_status(service, ServingStatus::Serving).await;
     }
     health.set_service_status("", ServingStatus::Serving).await;
     phase.serving();
     let hosted: Vec<&'static str> = modules.iter().map(|module| module.name()).collect();
-    tracing::info!(listen = %listening.addr, services = hosted.join(","), "serving");
+    tracing::info!(listen = %listening.addr, services = hosted.join(","), tls = secured, "serving");
     Ok(Running::new(Parts {
         listening,
         admin_addr,
@@ -254,6 +278,7 @@ async fn assemble(
         probed,
         contexts,
         metrics,
+        reload: guard.reload,
         stop: options.stop.clone(),
     }))
 }
@@ -264,11 +289,11 @@ async fn contexts(
     modules: &[Box<dyn Module>],
     world: &World,
     local: &Local,
-    stopping: &CancellationToken,
+    (stopping, guard): (&CancellationToken, &Guard),
     stores: &mut Vec<Store>,
 ) -> Result<Vec<Context>, StartError> {
     let hosted: Vec<String> = modules.iter().map(|module| module.name().to_owned()).collect();
-    let network = network(options, &hosted)?;
+    let network = network(options, &hosted, guard)?;
     let mut contexts = Vec::new();
     for module in modules {
         let service = module.name();
@@ -295,9 +320,9 @@ async fn contexts(
     Ok(contexts)
 }
 
-fn network(options: &Options, hosted: &[String]) -> Result<BTreeMap<String, Transport>, StartError> {
+fn network(options: &Options, hosted: &[String], guard: &Guard) -> Result<BTreeMap<String, Transport>, StartError> {
     let mut network = BTreeMap::new();
-    if !options.auth.tokens.is_empty() && options.peers.token.is_empty() && !options.peers.addresses.is_empty() {
+    if !guard.authentication.is_open() && options.peers.token.is_empty() && !options.peers.addresses.is_empty() {
         tracing::warn!("peers.token is not set: services elsewhere that ask for a credential will refuse this one");
     }
     for (service, address) in &options.peers.addresses {
@@ -305,8 +330,11 @@ fn network(options: &Options, hosted: &[String]) -> Result<BTreeMap<String, Tran
             tracing::warn!(service, "peers.{service} is not used, as this process hosts the service itself");
             continue;
         }
-        let mut transport =
-            Transport::network(address).map_err(|source| StartError::Peer { service: service.clone(), source })?;
+        let transport = match &guard.peer_tls {
+            Some(tls) if is_secured(address) => Transport::secured(address, tls).map_err(Into::into),
+            _ => Transport::network(address).map_err(Into::into),
+        };
+        let mut transport = transport.map_err(|source| StartError::Peer { service: service.clone(), source })?;
         if !options.peers.token.is_empty() {
             transport = transport.with_token(options.peers.token.expose());
         }
@@ -332,7 +360,7 @@ fn add_reflection(services: &mut Services, public: &[&'static str]) -> Result<()
     Ok(())
 }
 
-fn stack_options(options: &Options, methods: &Methods, contexts: &[Context]) -> StackOptions {
+fn stack_options(options: &Options, methods: &Methods, contexts: &[Context], guard: &Guard) -> StackOptions {
     let limits = &options.limits;
     StackOptions {
         calls: limits.calls,
@@ -345,30 +373,8 @@ fn stack_options(options: &Options, methods: &Methods, contexts: &[Context]) -> 
             .map(|cx| (cx.store.service().to_owned(), cx.cursors.clone()))
             .collect::<HashMap<_, _>>(),
         spans: (!options.telemetry.otlp_endpoint.is_empty()).then(|| Arc::new(CallSpans::default()) as Arc<dyn Spans>),
-        ..StackOptions::new(authentication(options), access(options, methods))
+        ..StackOptions::new(guard.authentication.clone(), access(options, methods))
     }
-}
-
-fn authentication(options: &Options) -> Authentication {
-    if options.auth.tokens.is_empty() {
-        return Authentication::open(Principal {
-            tenant: TenantId::local(),
-            name: "users/local".to_owned(),
-            roles: vec!["admin".to_owned()],
-            service: false,
-        });
-    }
-    let tokens = options.auth.tokens.iter().filter_map(|token| {
-        // Validated before; one that could not be read would open nothing.
-        let tenant = TenantId::parse(&token.tenant).ok()?;
-        Some(Token {
-            token: token.token.expose().to_owned(),
-            tenant,
-            principal: token.principal.clone(),
-            roles: token.roles.clone(),
-        })
-    });
-    Authentication::tokens(tokens.collect())
 }
 
 fn access(options: &Options, methods: &Methods) -> Access {

@@ -166,6 +166,14 @@ async fn what_cannot_start_says_why() {
     start(bare, both(), World::system()).await.unwrap().stop().await;
     let mut guarded = with_tokens(options(&other));
     guarded.listen = "0.0.0.0:0".into();
+    let error = start(guarded.clone(), both(), World::system()).await.unwrap_err();
+    assert!(
+        matches!(error, StartError::Unprotected { without_tokens: false, .. })
+            && error.to_string().contains("without TLS")
+            && error.to_string().contains("tls.offloaded"),
+        "{error}"
+    );
+    guarded.tls.offloaded = true;
     start(guarded, both(), World::system()).await.unwrap().stop().await;
 
     let mut unknown = options(&other);

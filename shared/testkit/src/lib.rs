@@ -7,6 +7,7 @@
 //! * [`port`]: a port of one's own;
 //! * [`sandbox`]: the whole system, in the test's process or as processes of the real binary ([`each_world!`] runs a
 //!   test on both back ends times both topologies);
+//! * [`authority`]: certificates and keys, made where they are needed;
 //! * [`asserts`]: reasons, violations and positions of replies;
 //! * [`size`]: the one knob that makes fault tests small or full.
 #![forbid(unsafe_code)]
@@ -14,6 +15,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 pub mod asserts;
+pub mod authority;
 pub mod clock;
 pub mod cluster;
 mod each;

@@ -56,6 +56,7 @@ pub struct SandboxBuilder {
     binary: Option<PathBuf>,
     tokens: Vec<Value>,
     settings: Vec<(String, Value)>,
+    scheme: &'static str,
     env: Vec<(String, String)>,
     place: Option<StorePlace>,
 }
@@ -103,6 +104,12 @@ impl SandboxBuilder {
         self
     }
 
+    /// The services call each other over TLS; what they show and trust is said by settings.
+    pub fn https(mut self) -> Self {
+        self.scheme = "https";
+        self
+    }
+
     /// An environment variable for the processes of the real binary.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
@@ -142,7 +149,7 @@ impl SandboxBuilder {
         let peers: BTreeMap<&String, String> = hosts
             .iter()
             .zip(&ports)
-            .flat_map(|(hosted, (port, _))| hosted.iter().map(move |name| (name, format!("http://127.0.0.1:{port}"))))
+            .flat_map(|(hosted, (port, _))| hosted.iter().map(move |name| (name, format!("{}://127.0.0.1:{port}", self.scheme))))
             .collect();
         let mut sandbox = Sandbox {
             modules: self.modules,
@@ -261,6 +268,7 @@ impl Sandbox {
             binary: None,
             tokens: Vec::new(),
             settings: Vec::new(),
+            scheme: "http",
             env: Vec::new(),
             place: None,
         }

@@ -158,6 +158,8 @@ reasons! {
     NEEDS_GRPC,
     /// The tenant makes more calls than its quota allows.
     TENANT_QUOTA,
+    /// The request came without TLS to a port that speaks nothing else.
+    NEEDS_TLS,
 }
 
 #[cfg(test)]

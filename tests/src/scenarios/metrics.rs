@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rapport_proto::interactions::v1::ListCasesRequest;
-use rapport_server::{METRICS, Metric};
+use rapport_server::{METRICS, Metric, When};
 use rapport_testkit::asserts::at_least;
 use rapport_testkit::sandbox::SandboxBuilder;
 
@@ -33,8 +33,9 @@ rapport_testkit::each_world! {
         }
         let (_, _, text) = http(stage.sandbox.admin_address("stakeholders"), "GET /metrics").await;
         calls_are_counted(&text);
-        let missing: Vec<&str> =
-            METRICS.iter().map(|metric| metric.name).filter(|name| !shown.contains(name)).collect();
+        // What TLS has to tell is asserted where there is TLS: in `wire/tls`.
+        let told = METRICS.iter().filter(|metric| metric.when != When::Tls);
+        let missing: Vec<&str> = told.map(|metric| metric.name).filter(|name| !shown.contains(name)).collect();
         assert!(missing.is_empty(), "in the table and never shown: {missing:?}");
         stage.close().await;
     }
@@ -95,7 +96,9 @@ fn the_labels_are_bounded(metric: &Metric, sample: &Sample) {
             "rpc_response_status_code" => value.chars().all(|c| c.is_ascii_uppercase() || c == '_'),
             "rapport_service" | "rapport_source" => rapport::SERVICES.contains(&value.as_str()),
             "rapport_consumer" => value.chars().all(|c| c.is_ascii_lowercase()),
-            "rapport_result" => ["hit", "miss"].contains(&value.as_str()),
+            "rapport_result" => ["hit", "miss", "done", "failed", "late", "plain"].contains(&value.as_str()),
+            "rapport_certificate" => ["server", "peers"].contains(&value.as_str()),
+            "rapport_files" => ["tls", "peers.tls", "auth.tokens"].contains(&value.as_str()),
             "db_client_connection_state" => ["idle", "used"].contains(&value.as_str()),
             "db_client_connection_pool_name" => {
                 value.split_once('.').is_some_and(|(service, _)| rapport::SERVICES.contains(&service))
@@ -119,6 +122,7 @@ fn what_is_idle_says_so(samples: &[(&'static Metric, Sample)]) {
         ("rapport_store_up", 1.0),
         ("rapport_panics_total", 0.0),
         ("rapport_calls_shed_total", 0.0),
+        ("rapport_reload_failing", 0.0),
         ("rapport_calls_limit", 1024.0),
         ("rapport_writes_limit", 16384.0),
     ] {

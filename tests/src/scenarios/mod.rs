@@ -40,6 +40,7 @@ mod restart;
 mod roles;
 mod scores;
 mod scoring;
+mod secured;
 pub(crate) mod stage;
 mod streaming;
 mod survey;

@@ -62,7 +62,7 @@ pub(crate) async fn http1(
     parsed(&answer)
 }
 
-fn parsed(answer: &[u8]) -> Answer {
+pub(super) fn parsed(answer: &[u8]) -> Answer {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
     let end = end.unwrap_or_else(|| panic!("no head in {:?}", String::from_utf8_lossy(answer)));
     let head = String::from_utf8_lossy(&answer[..end]).into_owned();

@@ -1,4 +1,4 @@
-//! What the port speaks besides gRPC: JSON, gRPC-Web, CORS, the OpenAPI document, and what one tenant may ask for.
+//! What the port speaks besides gRPC: JSON, gRPC-Web, CORS, the OpenAPI document, TLS, and what one tenant may ask for.
 
 mod document;
 mod envoy;
@@ -7,4 +7,6 @@ pub(crate) mod http;
 mod json;
 mod limits;
 mod streams;
+pub(crate) mod tls;
+mod tls_files;
 mod web;

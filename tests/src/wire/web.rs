@@ -11,7 +11,7 @@ use crate::house::{self, House};
 const PARTIES: &str = "/rapport.stakeholders.v1.PartyService";
 const FEED: &str = "/rapport.events.v1.EventService/Subscribe";
 
-fn framed(message: &impl prost::Message) -> Vec<u8> {
+pub(super) fn framed(message: &impl prost::Message) -> Vec<u8> {
     let mut bytes = vec![0];
     bytes.extend_from_slice(&u32::try_from(message.encoded_len()).expect("small").to_be_bytes());
     bytes.extend_from_slice(&message.encode_to_vec());
@@ -19,7 +19,7 @@ fn framed(message: &impl prost::Message) -> Vec<u8> {
 }
 
 /// The messages of a gRPC-Web body, and its trailers as text.
-fn frames(mut body: &[u8]) -> (Vec<Vec<u8>>, String) {
+pub(super) fn frames(mut body: &[u8]) -> (Vec<Vec<u8>>, String) {
     let (mut messages, mut trailers) = (Vec::new(), String::new());
     while body.len() >= 5 {
         let length = u32::from_be_bytes(body[1..5].try_into().expect("four bytes")) as usize;

@@ -67,9 +67,28 @@
   value: /etc/rapport/key/{{ $values.encryptionKey.key }}
 {{- end }}
 {{- if $values.auth.existingSecret }}
-{{ include "rapport.secretVariable" (dict "variable" "RAPPORT__AUTH__TOKENS" "secret" $values.auth.existingSecret "key" $values.auth.tokensKey) }}
+- name: RAPPORT__AUTH__TOKENS_FILE
+  value: /etc/rapport/auth/{{ $values.auth.tokensKey }}
 {{- else }}
 - name: RAPPORT__INSECURE_BIND
+  value: "true"
+{{- end }}
+{{- $tls := $values.tls }}
+{{- if $tls.existingSecret }}
+- name: RAPPORT__TLS__CERTIFICATE
+  value: /etc/rapport/tls/{{ $tls.certificateKey }}
+- name: RAPPORT__TLS__KEY
+  value: /etc/rapport/tls/{{ $tls.keyKey }}
+{{- if $tls.clientCertificates }}
+- name: RAPPORT__TLS__CLIENT_CA
+  value: /etc/rapport/tls/{{ $tls.caKey }}
+{{- with $tls.clientNames }}
+- name: RAPPORT__TLS__CLIENT_NAMES
+  value: {{ . | toJson | quote }}
+{{- end }}
+{{- end }}
+{{- else }}
+- name: RAPPORT__TLS__OFFLOADED
   value: "true"
 {{- end }}
 {{- if .service }}
@@ -78,7 +97,19 @@
 {{- range $peer := include "rapport.workloads" $root | fromJsonArray }}
 {{- if ne $peer $own }}
 - name: RAPPORT__PEERS__{{ upper $peer }}
-  value: http://{{ include "rapport.workload" (dict "root" $root "service" $peer) }}:{{ $values.service.port }}
+  value: {{ ternary "https" "http" (ne $tls.existingSecret "") }}://{{ include "rapport.workload" (dict "root" $root "service" $peer) }}:{{ $values.service.port }}
+{{- end }}
+{{- end }}
+{{- if $tls.existingSecret }}
+{{- if $tls.caKey }}
+- name: RAPPORT__PEERS__TLS__CA
+  value: /etc/rapport/tls/{{ $tls.caKey }}
+{{- end }}
+{{- if $tls.clientCertificates }}
+- name: RAPPORT__PEERS__TLS__CERTIFICATE
+  value: /etc/rapport/tls/{{ $tls.certificateKey }}
+- name: RAPPORT__PEERS__TLS__KEY
+  value: /etc/rapport/tls/{{ $tls.keyKey }}
 {{- end }}
 {{- end }}
 {{- if $values.auth.existingSecret }}
@@ -106,6 +137,17 @@
 {{- if .Values.encryptionKey.existingSecret }}
 - name: key
   mountPath: /etc/rapport/key
+  readOnly: true
+{{- end }}
+{{- /* Whole folders: what is mounted by subPath does not change when its Secret does. */}}
+{{- if .Values.auth.existingSecret }}
+- name: auth
+  mountPath: /etc/rapport/auth
+  readOnly: true
+{{- end }}
+{{- if .Values.tls.existingSecret }}
+- name: tls
+  mountPath: /etc/rapport/tls
   readOnly: true
 {{- end }}
 {{- if .Values.database.caSecret.name }}
@@ -139,6 +181,21 @@
     items:
       - key: {{ $values.encryptionKey.key }}
         path: {{ $values.encryptionKey.key }}
+{{- end }}
+{{- if $values.auth.existingSecret }}
+- name: auth
+  secret:
+    secretName: {{ $values.auth.existingSecret }}
+    defaultMode: 0440
+    items:
+      - key: {{ $values.auth.tokensKey }}
+        path: {{ $values.auth.tokensKey }}
+{{- end }}
+{{- if $values.tls.existingSecret }}
+- name: tls
+  secret:
+    secretName: {{ $values.tls.existingSecret }}
+    defaultMode: 0440
 {{- end }}
 {{- if $values.database.caSecret.name }}
 - name: database-ca

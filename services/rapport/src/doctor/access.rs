@@ -21,7 +21,14 @@ fn credentials(options: &Options) -> Finding {
         Ok(addr) => addr.ip().is_loopback(),
         Err(_) => listen.starts_with("localhost:"),
     };
-    match (options.auth.tokens.len(), loopback, options.insecure_bind) {
+    let tokens = match options.tokens() {
+        Ok(tokens) => tokens.len(),
+        Err(error) => {
+            return Finding::fail(CHECK, listen, error, "mend the file: serve refuses to start");
+        }
+    };
+    let in_the_clear = !options.tls.is_on() && !options.tls.offloaded;
+    match (tokens, loopback, options.insecure_bind) {
         (0, true, _) => Finding::ok(CHECK, listen, "no tokens, and only this machine can call"),
         (0, false, true) => Finding::warn(
             CHECK,
@@ -40,6 +47,18 @@ fn credentials(options: &Options) -> Finding {
             listen,
             "peers.token is not set, so services elsewhere that ask for a credential refuse this one",
             "set peers.token to one of theirs with the role service",
+        ),
+        (1.., false, false) if in_the_clear => Finding::fail(
+            CHECK,
+            listen,
+            "others can reach it, and whoever listens on the way reads tokens and data: serve refuses to start",
+            "set tls.certificate and tls.key, or tls.offloaded if TLS ends before this process",
+        ),
+        (1.., false, true) if in_the_clear => Finding::warn(
+            CHECK,
+            listen,
+            "whoever listens on the way reads tokens and data (insecure_bind)",
+            "set tls.certificate and tls.key, or tls.offloaded if TLS ends before this process",
         ),
         (tokens, ..) => Finding::ok(CHECK, listen, format!("{tokens} tokens")),
     }

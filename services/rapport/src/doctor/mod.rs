@@ -4,6 +4,7 @@
 //! safely) or `fail` (does not work, or would lose something).
 
 mod access;
+mod certificates;
 mod clock;
 mod disk;
 mod feed;
@@ -80,6 +81,7 @@ struct Patient {
 /// Looks at everything the options name. `config` is the file they come from, if there is one.
 pub async fn examine(options: &Options, config: Option<&Path>, world: &World) -> Vec<Finding> {
     let mut findings = access::examine(options, config);
+    findings.extend(certificates::examine(options, world));
     findings.extend(disk::examine(options));
     findings.extend(pools::files(options));
     let modules: Vec<_> = crate::modules()

@@ -1,12 +1,14 @@
 //! The services elsewhere: there, of the same contract, with the same time.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::time::Duration;
 
 use futures::stream;
 use prost::Message;
 use prost_types::FileDescriptorProto;
 use rapport_rpc::Transport;
+use rapport_rpc::tls::ClientTls;
 use rapport_server::Options;
 use rapport_types::id::World;
 use rapport_types::time::Timestamp;
@@ -15,9 +17,10 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-use super::{Finding, clock};
+use super::{Finding, certificates, clock};
 
 const REACHABLE: &str = "peers.reachable";
+const HANDSHAKE: &str = "peers.certificate";
 const CONTRACT: &str = "peers.contract";
 /// How long a peer may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,14 +32,47 @@ pub(super) async fn examine(options: &Options, world: &World) -> Vec<Finding> {
         .addresses
         .iter()
         .filter(|(service, _)| !options.services.is_empty() && !options.services.contains(service));
+    // What is wrong with the files is told where they are looked at.
+    let tls = options.peers.tls.load("peers.tls.", world.clock.as_ref()).ok();
     for (service, address) in elsewhere {
-        findings.extend(peer(options, service, address, world).await);
+        let secured = address.starts_with("https://");
+        match (secured, &tls) {
+            (true, None) => {
+                let found = format!("{address} cannot be called: peers.tls is not usable");
+                findings.push(Finding::fail(REACHABLE, service, found, "mend the files of peers.tls"));
+            }
+            (true, Some(tls)) => {
+                findings.push(shown(tls, service, address, world).await);
+                findings.extend(peer(options, service, Transport::secured(address, tls), address, world).await);
+            }
+            (false, _) => {
+                findings.extend(peer(options, service, Transport::network(address), address, world).await);
+            }
+        }
     }
     findings
 }
 
-async fn peer(options: &Options, service: &str, address: &str, world: &World) -> Vec<Finding> {
-    let mut transport = match Transport::network(address) {
+/// What a peer shows in a handshake.
+async fn shown(tls: &ClientTls, service: &str, address: &str, world: &World) -> Finding {
+    match tls.handshake(address).await.map(|shown| shown.validity) {
+        Ok(Some(validity)) => certificates::judge(HANDSHAKE, service, validity, world.now()),
+        Ok(None) => Finding::ok(HANDSHAKE, service, format!("{address} speaks TLS")),
+        Err(error) => {
+            let cure = "see that its certificate is for the host of peers' address and signed by an authority of peers.tls.ca";
+            Finding::fail(HANDSHAKE, service, format!("{address}: {error}"), cure)
+        }
+    }
+}
+
+async fn peer(
+    options: &Options,
+    service: &str,
+    transport: Result<Transport, impl Display>,
+    address: &str,
+    world: &World,
+) -> Vec<Finding> {
+    let mut transport = match transport {
         Ok(transport) => transport,
         Err(error) => {
             return vec![Finding::fail(REACHABLE, service, error, format!("set peers.{service} to http://host:port"))];

@@ -17,8 +17,9 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, ORIGIN};
-use http::{HeaderName, HeaderValue, Method, Request, Response, Version};
-use rapport_types::error::Error;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use rapport_types::error::{Error, Kind};
+use rapport_types::reason;
 use tonic::body::Body;
 use tonic::codegen::BoxFuture;
 use tonic_web::{GrpcWebLayer, GrpcWebService};
@@ -26,7 +27,8 @@ use tower::{Layer as _, Service};
 use tower_http::cors::{AllowOrigin, Any, Cors, CorsLayer};
 
 use crate::header;
-use crate::stack::Stack;
+use crate::stack::{Stack, refuse};
+use crate::status::status;
 
 pub use document::openapi;
 
@@ -71,6 +73,31 @@ impl Front {
             _ => self.doors.answer(request),
         }
     }
+}
+
+/// The answer to a request that came without TLS to a port that speaks nothing else, in the request's language. Nothing of
+/// its body is read; the credential it may hold was seen on the way and is no secret any more.
+pub fn needs_tls<B>(request: &Request<B>) -> Response<Body> {
+    const TEXT: &str = "this port speaks TLS: use an address that begins with https://";
+    let error = Error::new(Kind::Precondition, reason::NEEDS_TLS, TEXT);
+    let kind = request.headers().get(CONTENT_TYPE);
+    let bytes = kind.map(HeaderValue::as_bytes).unwrap_or_default();
+    if is(bytes, b"application/json") {
+        return fault::response(HeaderMap::new(), &status(error));
+    }
+    let mut response = refuse(error);
+    match kind {
+        // gRPC and gRPC-Web take a status in the headers.
+        Some(kind) if bytes.starts_with(b"application/grpc") => {
+            response.headers_mut().insert(CONTENT_TYPE, kind.clone());
+        }
+        _ => {
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            *response.body_mut() = Body::new(http_body_util::Full::from(format!("{TEXT}\n")));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        }
+    }
+    response
 }
 
 /// What a page may send, and what it may read of the answer.

@@ -9,6 +9,7 @@ use tonic::Code;
 
 use super::table::*;
 use super::text::Text;
+use crate::guard::Guard;
 use crate::system;
 
 /// A database that does not answer a scrape within this time is left out.
@@ -22,6 +23,7 @@ pub(crate) struct Sample<'a> {
     /// The folder whose file system is told of.
     pub(crate) data: &'a Path,
     pub(crate) started: Instant,
+    pub(crate) guard: &'a Guard,
 }
 
 /// One hosted service's database.
@@ -64,6 +66,7 @@ impl Sample<'_> {
         self.calls(&mut text);
         self.stores(&mut text);
         self.consumers(&mut text);
+        self.guard(&mut text);
         self.process(&mut text);
         text.finish()
     }
@@ -172,6 +175,39 @@ impl Sample<'_> {
             text.head(&metric);
             for (service, progress) in &self.consumers {
                 text.line(&metric, &[service, &progress.consumer, &progress.source], value(service, progress));
+            }
+        }
+    }
+
+    fn guard(&self, text: &mut Text) {
+        let own = self.guard.tls.as_ref().map(|tls| ("server", tls.validity()));
+        let shown = self.guard.peer_tls.as_ref().and_then(|tls| Some(("peers", tls.validity()?)));
+        let certificates: Vec<_> = own.into_iter().chain(shown).collect();
+        if !certificates.is_empty() {
+            text.head(&NOT_AFTER);
+            for (name, validity) in certificates {
+                text.line(&NOT_AFTER, &[name], validity.not_after.as_micros() / 1_000_000);
+            }
+        }
+        if let Some(tls) = &self.guard.tls {
+            let ended = tls.handshakes();
+            text.head(&HANDSHAKES);
+            for (result, count) in
+                [("done", ended.done), ("failed", ended.failed), ("late", ended.late), ("plain", ended.plain)]
+            {
+                text.line(&HANDSHAKES, &[result], count);
+            }
+        }
+        let reloaded = self.guard.reload.reloaded();
+        if !reloaded.is_empty() {
+            text.head(&RELOADS);
+            for one in &reloaded {
+                text.line(&RELOADS, &[one.name, "done"], one.applied);
+                text.line(&RELOADS, &[one.name, "failed"], one.failed);
+            }
+            text.head(&RELOAD_FAILING);
+            for one in &reloaded {
+                text.line(&RELOAD_FAILING, &[one.name], u8::from(one.failing));
             }
         }
     }

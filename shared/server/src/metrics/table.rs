@@ -26,6 +26,10 @@ pub enum When {
     Something,
     /// While the database answers.
     Store,
+    /// Where there is a certificate.
+    Tls,
+    /// Where there is a file that can be read again.
+    Files,
     /// Where the operating system tells (Linux).
     System,
 }
@@ -37,6 +41,10 @@ const POOL: &[&str] = &["db_client_connection_pool_name", "db_client_connection_
 const POOL_MAX: &[&str] = &["db_client_connection_pool_name"];
 const CACHE: &[&str] = &["rapport_service", "rapport_result"];
 const CONSUMER: &[&str] = &["rapport_service", "rapport_consumer", "rapport_source"];
+const CERTIFICATE: &[&str] = &["rapport_certificate"];
+const RESULT: &[&str] = &["rapport_result"];
+const FILES_OF: &[&str] = &["rapport_files"];
+const FILES_RESULT: &[&str] = &["rapport_files", "rapport_result"];
 const DISK: &[&str] = &["system_filesystem_state"];
 
 const fn metric(
@@ -104,6 +112,14 @@ metrics! {
     RETRIES = counter "rapport_consumer_retries_total" "batches" CONSUMER, Something, "Batches of events that failed and were tried again.";
     FENCED = counter "rapport_consumer_fenced_total" "batches" CONSUMER, Something, "Batches that another replica had applied first.";
     CONNECTED = gauge "rapport_consumer_connected" "1 or 0" CONSUMER, Something, "1 while the stream from the source is open.";
+    NOT_AFTER = gauge "rapport_tls_not_after_timestamp_seconds" "seconds" CERTIFICATE, Tls,
+        "When a certificate in use expires, in seconds since 1970: that of the port (server), that which is shown to peers (peers).";
+    HANDSHAKES = counter "rapport_tls_handshakes_total" "handshakes" RESULT, Tls,
+        "Connections to the port by how their handshake ended: done, failed (refused or broken off), late, plain (no TLS was spoken).";
+    RELOADS = counter "rapport_reloads_total" "reloads" FILES_RESULT, Files,
+        "How often files were read again because they had changed, by what they hold (tls, peers.tls, auth.tokens) and result (done, failed).";
+    RELOAD_FAILING = gauge "rapport_reload_failing" "1 or 0" FILES_OF, Files,
+        "1 while what stands in these files cannot be used, so that what was read before is in use.";
     DISK_USAGE = gauge "system_filesystem_usage_bytes" "bytes" DISK, System,
         "Space of the file system of the data folder by state (used, free, reserved). Semantic convention system.filesystem.usage.";
     DISK_LIMIT = gauge "system_filesystem_limit_bytes" "bytes" &[], System,
@@ -133,6 +149,8 @@ pub fn page() -> String {
             When::Always => "",
             When::Something => " Shown once there is something to tell.",
             When::Store => " Shown while the database answers.",
+            When::Tls => " Shown where a certificate is configured.",
+            When::Files => " Shown where there are such files.",
             When::System => " On Linux.",
         };
         page.push_str(&format!(

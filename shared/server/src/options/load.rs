@@ -11,7 +11,7 @@ use super::{DEFAULTS, Options};
 const PREFIX: &str = "RAPPORT__";
 
 /// Where options come from, in the order in which they override each other.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sources {
     /// A TOML file.
     pub file: Option<PathBuf>,
@@ -48,7 +48,7 @@ pub struct OptionsError {
 }
 
 impl OptionsError {
-    pub(super) fn one(problem: impl Into<String>) -> OptionsError {
+    pub(crate) fn one(problem: impl Into<String>) -> OptionsError {
         OptionsError { problems: vec![problem.into()] }
     }
 }
@@ -103,7 +103,8 @@ impl Options {
         if !problems.is_empty() {
             return Err(OptionsError { problems });
         }
-        let options: Options = figment.extract().map_err(explain)?;
+        let mut options: Options = figment.extract().map_err(explain)?;
+        options.sources = sources.clone();
         options.validate()?;
         Ok(options)
     }

@@ -3,10 +3,11 @@
 mod document;
 mod load;
 mod section;
+mod tokens;
 mod validate;
 mod value;
 
-pub(crate) use validate::address;
+pub(crate) use validate::{address, is_secured};
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -34,8 +35,12 @@ pub struct Options {
     pub data: PathBuf,
     /// The services to host; empty means all.
     pub services: Vec<String>,
-    /// Serve beyond loopback without credentials.
+    /// Serve beyond loopback without credentials or without TLS.
     pub insecure_bind: bool,
+    /// How files that may change are looked after.
+    pub reload: ReloadOptions,
+    /// What this process shows to its callers, and what it wants of them.
+    pub tls: TlsOptions,
     /// The admin port.
     pub admin: AdminOptions,
     /// The databases.
@@ -56,6 +61,47 @@ pub struct Options {
     pub stop: StopOptions,
     /// Logs and traces.
     pub telemetry: TelemetryOptions,
+    /// Where these options come from, so that a file which changed can be read again.
+    #[serde(skip)]
+    pub(crate) sources: Sources,
+}
+
+/// How files that may change are looked after.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReloadOptions {
+    /// How often they are looked at; 0 is never.
+    pub every: Span,
+}
+
+/// What this process shows to its callers, and what it wants of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsOptions {
+    /// The file with the certificate; empty serves without TLS.
+    pub certificate: PathBuf,
+    /// The file with its private key.
+    pub key: PathBuf,
+    /// The file with the authorities that sign clients' certificates; empty asks for none.
+    pub client_ca: PathBuf,
+    /// The names of which a client's certificate must bear one; any if empty.
+    pub client_names: Vec<String>,
+    /// How long a handshake may take.
+    pub handshake: Span,
+    /// TLS ends before this process.
+    pub offloaded: bool,
+}
+
+/// Whom this process trusts where it calls, and what it shows there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientTlsOptions {
+    /// The file with the authorities that sign servers' certificates; empty means those that browsers trust.
+    pub ca: PathBuf,
+    /// The file with the certificate to show; empty shows none.
+    pub certificate: PathBuf,
+    /// The file with its private key.
+    pub key: PathBuf,
 }
 
 /// The admin port.
@@ -102,6 +148,8 @@ pub struct DatabaseOptions {
 pub struct AuthOptions {
     /// Static credentials.
     pub tokens: Vec<TokenOptions>,
+    /// A file with more of them; empty means none.
+    pub tokens_file: PathBuf,
     /// Roles besides the built-in ones, as patterns of permissions.
     pub roles: BTreeMap<String, Vec<String>>,
 }
@@ -151,6 +199,8 @@ impl TenantQuotaOptions {
 pub struct PeerOptions {
     /// The credential this process calls them with.
     pub token: Secret,
+    /// How it calls those whose address begins with `https://`.
+    pub tls: ClientTlsOptions,
     /// Service to address.
     #[serde(flatten)]
     pub addresses: BTreeMap<String, String>,

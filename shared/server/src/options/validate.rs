@@ -1,16 +1,14 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
+use rapport_rpc::tls::is_name;
 use rapport_rpc::{Access, Pattern};
 use rapport_store::Failpoints;
-use rapport_types::tenant::TenantId;
 
 use super::load::services;
 use super::{Options, OptionsError};
-
-/// A guessable token is worse than none, because it looks like one.
-const TOKEN_LEAST: usize = 16;
 
 impl Options {
     /// Checks every value, and says all that is wrong at once.
@@ -24,6 +22,7 @@ impl Options {
         self.numbers(&mut problems);
         self.sections(&mut problems);
         self.web_values(&mut problems);
+        self.tls_values(&mut problems);
         if problems.is_empty() { Ok(()) } else { Err(OptionsError { problems }) }
     }
 
@@ -46,8 +45,10 @@ impl Options {
         }
         let http = |text: &str| text.starts_with("http://") && text.len() > "http://".len();
         for (service, url) in &self.peers.addresses {
-            if !http(url) {
-                problems.push(format!("peers.{service}: \"{url}\" is not an address such as http://10.0.0.3:50051"));
+            if !http(url) && !is_secured(url) {
+                problems.push(format!(
+                    "peers.{service}: \"{url}\" is not an address such as http://10.0.0.3:50051 or https://rapport:50051"
+                ));
             }
         }
         let endpoint = &self.telemetry.otlp_endpoint;
@@ -98,35 +99,37 @@ impl Options {
                 }
             }
         }
-        let mut seen = BTreeSet::new();
-        for (index, token) in self.auth.tokens.iter().enumerate() {
-            let text = token.token.expose();
-            if text.len() < TOKEN_LEAST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-                problems.push(format!(
-                    "auth.tokens[{index}].token must have at least {TOKEN_LEAST} visible ASCII characters and no spaces"
-                ));
-            }
-            if !seen.insert(text) {
-                problems.push(format!("auth.tokens[{index}].token is the same as an earlier one"));
-            }
-            if let Err(error) = TenantId::parse(&token.tenant) {
-                problems.push(format!("auth.tokens[{index}].tenant {error}"));
-            }
-            if token.principal.is_empty() {
-                problems.push(format!("auth.tokens[{index}].principal must be given"));
-            }
-            if token.roles.is_empty() {
-                problems.push(format!("auth.tokens[{index}].roles must name a role"));
-            }
-            for role in &token.roles {
-                if !roles.contains(role.as_str()) {
-                    let known: Vec<&str> = roles.iter().copied().collect();
-                    problems.push(format!(
-                        "auth.tokens[{index}].roles: no role \"{role}\": there are {}",
-                        known.join(", ")
-                    ));
-                }
-            }
+        problems.extend(self.tokens_wrong("auth.tokens", &self.auth.tokens));
+    }
+
+    fn tls_values(&self, problems: &mut Vec<String>) {
+        let tls = &self.tls;
+        let given = |path: &Path| !path.as_os_str().is_empty();
+        if given(&tls.certificate) != given(&tls.key) {
+            problems.push("tls.certificate and tls.key must be given together".to_owned());
+        }
+        if given(&tls.client_ca) && !given(&tls.certificate) {
+            problems.push("tls.client_ca needs tls.certificate and tls.key".to_owned());
+        }
+        if !tls.client_names.is_empty() && !given(&tls.client_ca) {
+            problems.push("tls.client_names needs tls.client_ca".to_owned());
+        }
+        for name in tls.client_names.iter().filter(|name| !is_name(name)) {
+            problems.push(format!("tls.client_names: \"{name}\" is no name of DNS and no IP address"));
+        }
+        if tls.offloaded && given(&tls.certificate) {
+            problems.push("tls.offloaded says that TLS ends before this process, and tls.certificate that it ends here".to_owned());
+        }
+        if tls.handshake.0 == Duration::ZERO {
+            problems.push("tls.handshake must be longer than nothing".to_owned());
+        }
+        let client = &self.peers.tls;
+        if given(&client.certificate) != given(&client.key) {
+            problems.push("peers.tls.certificate and peers.tls.key must be given together".to_owned());
+        }
+        let every = self.reload.every.0;
+        if every > Duration::ZERO && every < Duration::from_millis(50) {
+            problems.push("reload.every must be 0s or at least 50ms".to_owned());
         }
     }
 
@@ -170,6 +173,11 @@ impl Options {
     }
 }
 
+/// Whether an address is one over TLS.
+pub(crate) fn is_secured(address: &str) -> bool {
+    address.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())
+}
+
 /// An address to listen on; `localhost` is understood, other names are not, as they may have several addresses.
 pub(crate) fn address(text: &str) -> Option<SocketAddr> {
     if let Some(port) = text.strip_prefix("localhost:") {
@@ -206,6 +214,11 @@ mod tests {
         options.web.cors_origins = vec!["https://a.example/path".into(), "*".into()];
         options.quota.burst = 5;
         options.limits.connection_age = Span::millis(10);
+        options.tls.certificate = "server.pem".into();
+        options.tls.offloaded = true;
+        options.tls.client_names = vec!["not a name".into()];
+        options.peers.tls.key = "client.key".into();
+        options.reload.every = Span::millis(1);
         let error = options.validate().unwrap_err();
         let text = error.to_string();
         for part in [
@@ -220,6 +233,12 @@ mod tests {
             "web.cors_origins",
             "quota.burst",
             "limits.connection_age",
+            "tls.certificate and tls.key",
+            "tls.offloaded",
+            "tls.client_names needs tls.client_ca",
+            "\"not a name\"",
+            "peers.tls.certificate and peers.tls.key",
+            "reload.every",
         ] {
             assert!(text.contains(part), "{part} not in {text}");
         }
