@@ -114,7 +114,9 @@ mod tests {
             let token = token.map(str::to_owned);
             Connection { address: address.into(), token, ..Connection::default() }.open()
         };
-        for right in ["127.0.0.1:50051", "http://rapport:1", "https://rapport:1", "https://rapport.example.com", "[::1]:1"] {
+        for right in
+            ["127.0.0.1:50051", "http://rapport:1", "https://rapport:1", "https://rapport.example.com", "[::1]:1"]
+        {
             assert!(open(right, Some("t")).is_ok(), "{right}");
         }
         for wrong in ["", "localhost", ":50051", "host:99999", "https://", "https://:1", "https://a b:1", "ftp://a:1"] {

@@ -33,9 +33,9 @@ pub use jobs::{Job, Task};
 pub use metrics::{METRICS, Metric, When, metrics_page};
 pub use module::{Consumers, Context, Module, Workers};
 pub use options::{
-    AdminOptions, AuthOptions, ClientTlsOptions, DEFAULTS, DatabaseOptions, LimitOptions, LogFormat, MaybeSpan, Options, OptionsError,
-    PeerOptions, ReloadOptions, Secret, Section, Sources, Span, StopOptions, TelemetryOptions, TlsOptions, TokenOptions, config_page,
-    config_schema, read_section,
+    AdminOptions, AuthOptions, ClientTlsOptions, DEFAULTS, DatabaseOptions, LimitOptions, LogFormat, MaybeSpan,
+    Options, OptionsError, PeerOptions, ReloadOptions, Secret, Section, Sources, Span, StopOptions, TelemetryOptions,
+    TlsOptions, TokenOptions, config_page, config_schema, read_section,
 };
 pub use rapport_rpc::Services;
 pub use running::Running;

@@ -139,9 +139,8 @@ pub async fn start(options: Options, modules: Vec<Box<dyn Module>>, world: World
     options.validate()?;
     let mut modules = wanted(&options, modules)?;
     options.configure(&mut modules)?;
-    let listen = crate::options::address(&options.listen).ok_or_else(|| OptionsError {
-        problems: vec![format!("listen: \"{}\" is not an address", options.listen)],
-    })?;
+    let listen = crate::options::address(&options.listen)
+        .ok_or_else(|| OptionsError { problems: vec![format!("listen: \"{}\" is not an address", options.listen)] })?;
     let guard = Guard::load(&options, &world.clock)?;
     guard.admits(&options, listen)?;
     let methods = Methods::of_contract().map_err(StartError::Unguarded)?;

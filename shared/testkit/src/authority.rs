@@ -59,10 +59,7 @@ impl Authority {
 impl Issued {
     /// Writes both into a folder, as `NAME.pem` and `NAME.key`, each whole or not at all.
     pub fn write(&self, folder: &Path, name: &str) -> (PathBuf, PathBuf) {
-        (
-            write(folder, &format!("{name}.pem"), &self.certificate),
-            write(folder, &format!("{name}.key"), &self.key),
-        )
+        (write(folder, &format!("{name}.pem"), &self.certificate), write(folder, &format!("{name}.key"), &self.key))
     }
 }
 

@@ -149,7 +149,9 @@ impl SandboxBuilder {
         let peers: BTreeMap<&String, String> = hosts
             .iter()
             .zip(&ports)
-            .flat_map(|(hosted, (port, _))| hosted.iter().map(move |name| (name, format!("{}://127.0.0.1:{port}", self.scheme))))
+            .flat_map(|(hosted, (port, _))| {
+                hosted.iter().map(move |name| (name, format!("{}://127.0.0.1:{port}", self.scheme)))
+            })
             .collect();
         let mut sandbox = Sandbox {
             modules: self.modules,

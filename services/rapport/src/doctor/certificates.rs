@@ -36,18 +36,16 @@ pub(super) fn examine(options: &Options, world: &World) -> Vec<Finding> {
 }
 
 /// Whether what a start would read can be used, and for how long.
-fn usable(
-    check: &'static str,
-    file: &Path,
-    loaded: Result<Option<Validity>, OptionsError>,
-    now: Timestamp,
-) -> Finding {
+fn usable(check: &'static str, file: &Path, loaded: Result<Option<Validity>, OptionsError>, now: Timestamp) -> Finding {
     match loaded {
         Ok(Some(validity)) => judge(check, file.display(), validity, now),
         Ok(None) => Finding::ok(check, file.display(), "can be read"),
-        Err(error) => {
-            Finding::fail(check, file.display(), error, "put a certificate that is in force and its key there: serve refuses to start")
-        }
+        Err(error) => Finding::fail(
+            check,
+            file.display(),
+            error,
+            "put a certificate that is in force and its key there: serve refuses to start",
+        ),
     }
 }
 
@@ -67,7 +65,12 @@ pub(super) fn judge(check: &'static str, subject: impl Display, validity: Validi
     let left = until.since(now);
     let found = format!("holds until {until}, for {}", span(left));
     if left < SOON {
-        return Finding::warn(check, subject, found, "renew it: the file is read again when it changes, without a restart");
+        return Finding::warn(
+            check,
+            subject,
+            found,
+            "renew it: the file is read again when it changes, without a restart",
+        );
     }
     Finding::ok(check, subject, found)
 }

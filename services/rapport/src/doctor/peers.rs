@@ -59,7 +59,8 @@ async fn shown(tls: &ClientTls, service: &str, address: &str, world: &World) -> 
         Ok(Some(validity)) => certificates::judge(HANDSHAKE, service, validity, world.now()),
         Ok(None) => Finding::ok(HANDSHAKE, service, format!("{address} speaks TLS")),
         Err(error) => {
-            let cure = "see that its certificate is for the host of peers' address and signed by an authority of peers.tls.ca";
+            let cure =
+                "see that its certificate is for the host of peers' address and signed by an authority of peers.tls.ca";
             Finding::fail(HANDSHAKE, service, format!("{address}: {error}"), cure)
         }
     }

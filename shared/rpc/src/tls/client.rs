@@ -100,9 +100,7 @@ impl ClientTls {
         let place = Place::of(address)?;
         let mut connector = self.connector(&place, Fault::default());
         let uri = place.plain().map_err(|_| TlsError::of(address, "is no address"))?;
-        let failed = |error: StdError| {
-            TlsError(words(error.as_ref()).unwrap_or_else(|| error.to_string()))
-        };
+        let failed = |error: StdError| TlsError(words(error.as_ref()).unwrap_or_else(|| error.to_string()));
         std::future::poll_fn(|cx| connector.poll_ready(cx)).await.map_err(failed)?;
         let stream = connector.call(uri).await.map_err(failed)?.into_inner().stream;
         let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());

@@ -68,8 +68,7 @@ fn time(rest: &mut &[u8]) -> Option<Timestamp> {
         (GENERALIZED_TIME, 14) => (digits[..4].to_owned(), &digits[4..]),
         _ => return None,
     };
-    let text =
-        format!("{year}-{}-{}T{}:{}:{}Z", &rest[..2], &rest[2..4], &rest[4..6], &rest[6..8], &rest[8..10]);
+    let text = format!("{year}-{}-{}T{}:{}:{}Z", &rest[..2], &rest[2..4], &rest[4..6], &rest[6..8], &rest[8..10]);
     Timestamp::parse(&text).ok()
 }
 

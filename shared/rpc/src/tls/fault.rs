@@ -101,9 +101,7 @@ fn said(error: &Error) -> String {
             "it does not speak TLS on this port: use an address that begins with http://".to_owned()
         }
         Error::AlertReceived(alert) => match alert {
-            AlertDescription::CertificateRequired => {
-                "it asks for a client certificate, and none was shown".to_owned()
-            }
+            AlertDescription::CertificateRequired => "it asks for a client certificate, and none was shown".to_owned(),
             AlertDescription::UnknownCA => {
                 "it does not trust the authority that signed the client certificate".to_owned()
             }

@@ -8,9 +8,9 @@ use rustls::{InconsistentKeys, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls;
 use tokio_rustls::server::TlsStream;
-use tokio_rustls::TlsAcceptor;
 
 use super::der::Validity;
 use super::{Pem, TlsError, names, provider};
@@ -200,9 +200,7 @@ fn prepared(identity: &ServerIdentity, now: Timestamp) -> Result<Held, TlsError>
         .map_err(|error| identity.certificate.wrong(error))?;
     let builder = match &identity.client_ca {
         None => builder.with_no_client_auth(),
-        Some(authorities) => {
-            builder.with_client_cert_verifier(names::verifier(authorities, &identity.client_names)?)
-        }
+        Some(authorities) => builder.with_client_cert_verifier(names::verifier(authorities, &identity.client_names)?),
     };
     let config = builder.with_single_cert(chain, key);
     let mut config = config.map_err(|error| mismatched(&error, &identity.certificate, &identity.key))?;

@@ -76,12 +76,14 @@ fn listed(file: &Path) -> Result<Vec<TokenOptions>, String> {
     const FORM: &str = "[{token = \"...\", tenant = \"acme\", principal = \"users/ana\", roles = [\"agent\"]}]";
     let text = fs::read_to_string(file).map_err(|error| format!("cannot be read: {error}"))?;
     // Comments may stand before the list.
-    let head = text.split_inclusive('\n').take_while(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+    let head =
+        text.split_inclusive('\n').take_while(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
     let (before, list) = text.split_at(head.map(str::len).sum());
     let lines = before.matches('\n').count();
     let listed: Result<Listed, toml::de::Error> = toml::from_str(&format!("{KEY} = {list}"));
     listed.map(|listed| listed.tokens).map_err(|error| {
-        let line = error.span().map_or(1, |span| 1 + list.as_bytes().iter().take(span.start).filter(|b| **b == b'\n').count());
+        let line =
+            error.span().map_or(1, |span| 1 + list.as_bytes().iter().take(span.start).filter(|b| **b == b'\n').count());
         format!("line {}: is no list of tokens such as {FORM}", lines + line)
     })
 }

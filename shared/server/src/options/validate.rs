@@ -118,7 +118,10 @@ impl Options {
             problems.push(format!("tls.client_names: \"{name}\" is no name of DNS and no IP address"));
         }
         if tls.offloaded && given(&tls.certificate) {
-            problems.push("tls.offloaded says that TLS ends before this process, and tls.certificate that it ends here".to_owned());
+            problems.push(
+                "tls.offloaded says that TLS ends before this process, and tls.certificate that it ends here"
+                    .to_owned(),
+            );
         }
         if tls.handshake.0 == Duration::ZERO {
             problems.push("tls.handshake must be longer than nothing".to_owned());
