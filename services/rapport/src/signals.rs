@@ -34,16 +34,20 @@ impl Signals {
         }
     }
 
-    /// Returns when the process is asked to stop.
+    /// Returns when the process is asked to stop; a terminal that closes asks for it too.
     pub(crate) async fn asked_to_stop(&mut self) {
-        self.asked_to_stop_or(|| {}).await;
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
     }
 
     /// Stops gracefully; asked a second time, at once.
     pub(crate) async fn stop(&mut self, stopping: impl Future<Output = ()>) -> Result<(), Failure> {
         tokio::select! {
             () = stopping => Ok(()),
-            () = self.asked_to_stop() => Err(Failure::interrupted()),
+            () = self.asked_to_stop_or(|| {}) => Err(Failure::interrupted()),
         }
     }
 }
