@@ -325,7 +325,9 @@ async fn a_service_gets_its_options_before_anything_is_opened() {
     let told = |value: &str| {
         let env = vec![("RAPPORT__SERVICE__SCORING__LOG_LIMIT".to_owned(), value.to_owned())];
         let told = Options::load(&Sources { env, ..Sources::default() }).unwrap();
-        Options { service: told.service, ..options(&dir) }
+        let mut options = options(&dir);
+        options.service = told.service;
+        options
     };
     for (value, problem) in [
         ("0", "service.scoring.log_limit is 0, it must be at least 1"),
