@@ -52,7 +52,7 @@ impl Connection {
             Some((name, port)) => !name.is_empty() && port.parse::<u16>().is_ok(),
             None => tls && !host.is_empty(),
         };
-        if !named {
+        if !named || host.contains('/') {
             return Err(wrong("names no host and port"));
         }
         let transport = match tls {

@@ -80,10 +80,10 @@ fn listed(file: &Path) -> Result<Vec<TokenOptions>, String> {
         text.split_inclusive('\n').take_while(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
     let (before, list) = text.split_at(head.map(str::len).sum());
     let lines = before.matches('\n').count();
-    let listed: Result<Listed, toml::de::Error> = toml::from_str(&format!("{KEY} = {list}"));
-    listed.map(|listed| listed.tokens).map_err(|error| {
-        let line =
-            error.span().map_or(1, |span| 1 + list.as_bytes().iter().take(span.start).filter(|b| **b == b'\n').count());
+    let whole = format!("{KEY} = {list}");
+    toml::from_str::<Listed>(&whole).map(|listed| listed.tokens).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let line = 1 + whole.bytes().take(start).filter(|byte| *byte == b'\n').count();
         format!("line {}: is no list of tokens such as {FORM}", lines + line)
     })
 }
