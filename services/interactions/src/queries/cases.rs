@@ -4,7 +4,7 @@ use rapport_types::{TenantId, Uuid};
 
 use crate::domain::CaseName;
 use crate::store::sealing::{self, CaseText};
-use crate::store::{CasePage, CaseRow, Filter, alias_origins, case_find, case_list};
+use crate::store::{ByTime, CasePage, CaseRow, Filter, case_find, case_list, origins_of};
 
 /// A case with its texts, as its reader sees it.
 #[derive(Debug)]
@@ -56,16 +56,11 @@ pub(crate) struct CaseList<'a> {
 /// Unavailable.
 pub(crate) async fn list_cases(store: &Store, tenant: &TenantId, list: &CaseList<'_>) -> Result<Vec<CaseView>, Error> {
     let db = store.reader();
-    let origins = match list.party {
-        Some(party) => Some(alias_origins(db, tenant, party).await.map_err(read_error)?),
-        None => None,
-    };
+    let origins = origins_of(db, tenant, list.party).await.map_err(read_error)?;
     let page = CasePage {
         origins: origins.as_deref(),
         filter: list.filter,
-        ascending: list.ascending,
-        after: list.after,
-        limit: list.limit,
+        by_opening: ByTime { after: list.after, descending: !list.ascending, limit: list.limit },
     };
     let rows = case_list(db, tenant, &page).await.map_err(read_error)?;
     show(store, tenant, rows).await

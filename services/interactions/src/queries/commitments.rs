@@ -7,8 +7,8 @@ use rapport_types::{TenantId, Uuid};
 use crate::domain::{CaseName, CommitmentName};
 use crate::store::sealing::NoteText;
 use crate::store::{
-    CaseMove, CommitmentPage, CommitmentRow, CommitmentText, Filter, Step, alias_find, alias_origins, case_find,
-    case_history, case_notes, commitment_find, commitment_list, commitment_open,
+    ByTime, CaseMove, CommitmentPage, CommitmentRow, CommitmentText, Filter, Step, alias_find, case_find, case_history,
+    case_notes, commitment_find, commitment_list, commitment_open, origins_of,
 };
 
 /// A commitment with its texts, as its reader sees it.
@@ -68,17 +68,12 @@ pub(crate) async fn list_commitments(
     list: &CommitmentList<'_>,
 ) -> Result<Vec<CommitmentView>, Error> {
     let db = store.reader();
-    let origins = match list.party {
-        Some(party) => Some(alias_origins(db, tenant, party).await.map_err(read_error)?),
-        None => None,
-    };
+    let origins = origins_of(db, tenant, list.party).await.map_err(read_error)?;
     let page = CommitmentPage {
         origins: origins.as_deref(),
         case: list.case,
         filter: list.filter,
-        descending: list.descending,
-        after: list.after,
-        limit: list.limit,
+        by_due: ByTime { after: list.after, descending: list.descending, limit: list.limit },
     };
     let rows = commitment_list(db, tenant, &page).await.map_err(read_error)?;
     show(store, rows).await

@@ -8,8 +8,8 @@ use rapport_types::{TenantId, Uuid};
 use crate::domain::InteractionName;
 use crate::store::sealing::{self, IdentifierText, InteractionText};
 use crate::store::{
-    Filter, InteractionRow, ListPage, TimelinePage, alias_find, alias_origins, interaction_find, interaction_list,
-    timeline_page, version_find,
+    ByTime, Filter, InteractionRow, ListPage, TimelinePage, alias_find, alias_origins, interaction_find,
+    interaction_list, timeline_page, version_find,
 };
 
 /// An interaction with its texts, as its reader sees it.
@@ -114,7 +114,7 @@ pub(crate) async fn list_interactions(
     list: &InteractionList<'_>,
 ) -> Result<Vec<InteractionView>, Error> {
     let InteractionList { filter, ascending, include_retracted, after, limit } = *list;
-    let page = ListPage { filter, ascending, include_retracted, after, limit };
+    let page = ListPage { filter, include_retracted, by_occurrence: ByTime { after, descending: !ascending, limit } };
     let rows = interaction_list(store.reader(), tenant, &page).await.map_err(read_error)?;
     show(store, tenant, rows).await
 }

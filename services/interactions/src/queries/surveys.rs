@@ -7,7 +7,7 @@ use rapport_types::{TenantId, Uuid};
 use super::{InteractionView, find_interactions};
 use crate::domain::{Confidence, Figures, SurveyName, SurveyResponseName, Tally};
 use crate::store::{
-    Counting, ResponsePage, ResponseRow, SurveyRow, alias_origins, response_count, response_find, response_list,
+    ByTime, Counting, ResponsePage, ResponseRow, SurveyRow, origins_of, response_count, response_find, response_list,
     survey_find, survey_list,
 };
 
@@ -31,7 +31,8 @@ pub(crate) async fn list_surveys(
     after: Option<(i64, Uuid)>,
     limit: usize,
 ) -> Result<Vec<SurveyRow>, Error> {
-    survey_list(store.reader(), tenant, after, limit).await.map_err(read_error)
+    let newest = ByTime { after, descending: true, limit };
+    survey_list(store.reader(), tenant, newest).await.map_err(read_error)
 }
 
 /// A response with the interaction that it is.
@@ -83,16 +84,12 @@ pub(crate) async fn list_responses(
     list: &ResponseList,
 ) -> Result<Vec<ResponseView>, Error> {
     let db = store.reader();
-    let origins = match list.party {
-        Some(party) => Some(alias_origins(db, tenant, party).await.map_err(read_error)?),
-        None => None,
-    };
+    let origins = origins_of(db, tenant, list.party).await.map_err(read_error)?;
     let page = ResponsePage {
         survey: list.survey.map(|name| name.uuid()),
         origins: origins.as_deref(),
         include_retracted: list.include_retracted,
-        after: list.after,
-        limit: list.limit,
+        by_answer: ByTime { after: list.after, descending: true, limit: list.limit },
     };
     let rows = response_list(db, tenant, &page).await.map_err(read_error)?;
     if let (true, Some(survey)) = (rows.is_empty(), list.survey) {

@@ -7,8 +7,8 @@ use rapport_types::{TenantId, Uuid};
 use serde::{Deserialize, Serialize};
 
 use super::Filter;
+use super::by_time::{ByTime, of_origins};
 use super::case_history::{Step, history_insert};
-use super::interaction::limit;
 use crate::domain::{Assignee, Case, CaseStatus, Origin};
 
 /// The columns of `case_file`, in the order in which rows are read and written.
@@ -283,12 +283,8 @@ pub(crate) struct CasePage<'a> {
     pub(crate) origins: Option<&'a [Uuid]>,
     /// What is wanted.
     pub(crate) filter: &'a Filter,
-    /// Oldest first, in place of newest first.
-    pub(crate) ascending: bool,
-    /// The place after which the page begins: opened_at in microseconds, id.
-    pub(crate) after: Option<(i64, Uuid)>,
-    /// How many rows at most.
-    pub(crate) limit: usize,
+    /// Which of them, by the time they were opened.
+    pub(crate) by_opening: ByTime,
 }
 
 /// The cases of a tenant by the time they were opened.
@@ -298,16 +294,9 @@ pub(crate) async fn case_list(
     page: &CasePage<'_>,
 ) -> Result<Vec<CaseRow>, DbErr> {
     let mut sql = Sql::new(db, &selection()).bind(tenant.as_str());
-    if let Some(origins) = page.origins {
-        sql = sql.text(" AND ").in_list("c.origin", origins.iter().map(|origin| Value::from(*origin)).collect());
-    }
-    if let Some((opened_at, id)) = page.after {
-        let compare = if page.ascending { " AND (c.opened_at, c.id) > (" } else { " AND (c.opened_at, c.id) < (" };
-        sql = sql.text(compare).bind(opened_at).text(", ").bind(id).text(")");
-    }
+    sql = of_origins(sql, "c.origin", page.origins);
     sql = page.filter.append(sql, " AND ");
-    let order = if page.ascending { " ORDER BY c.opened_at, c.id" } else { " ORDER BY c.opened_at DESC, c.id DESC" };
-    let rows = sql.text(order).text(" LIMIT ").bind(limit(page.limit)).all(db).await?;
+    let rows = page.by_opening.append(sql, "c.opened_at", "c.id").all(db).await?;
     let mut cases = rows.iter().map(|row| read(tenant, row)).collect::<Result<Vec<_>, _>>()?;
     link(db, tenant, &mut cases).await?;
     Ok(cases)

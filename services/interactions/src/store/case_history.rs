@@ -4,8 +4,8 @@ use rapport_types::error::Error;
 use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
+use super::by_time::limit;
 use super::commitment_text::decode;
-use super::interaction::limit;
 use super::sealing::{CASE_NOTE, NoteText, subject};
 use super::{CaseMove, CaseRow};
 use crate::domain::{Assignee, CaseStatus, Origin};

@@ -7,7 +7,7 @@ use rapport_types::{TenantId, Uuid};
 use serde::{Deserialize, Serialize};
 
 use super::Filter;
-use super::interaction::limit;
+use super::by_time::{ByTime, limit, of_origins};
 use crate::domain::{Assignee, Commitment, CommitmentName, CommitmentState, Origin};
 
 /// The columns of `commitment`, in the order in which rows are read and written.
@@ -253,12 +253,8 @@ pub(crate) struct CommitmentPage<'a> {
     pub(crate) case: Option<Uuid>,
     /// What is wanted.
     pub(crate) filter: &'a Filter,
-    /// Those due last first, in place of those due first.
-    pub(crate) descending: bool,
-    /// The place after which the page begins: due_at in microseconds, id.
-    pub(crate) after: Option<(i64, Uuid)>,
-    /// How many rows at most.
-    pub(crate) limit: usize,
+    /// Which of them, by the time they are due.
+    pub(crate) by_due: ByTime,
 }
 
 /// The commitments of a tenant by the time they are due.
@@ -268,18 +264,11 @@ pub(crate) async fn commitment_list(
     page: &CommitmentPage<'_>,
 ) -> Result<Vec<CommitmentRow>, DbErr> {
     let mut sql = Sql::new(db, &selection()).text("c.tenant = ").bind(tenant.as_str());
-    if let Some(origins) = page.origins {
-        sql = sql.text(" AND ").in_list("c.origin", origins.iter().map(|origin| Value::from(*origin)).collect());
-    }
+    sql = of_origins(sql, "c.origin", page.origins);
     if let Some(case) = page.case {
         sql = sql.text(" AND c.case_id = ").bind(case);
     }
-    if let Some((due_at, id)) = page.after {
-        let compare = if page.descending { " AND (c.due_at, c.id) < (" } else { " AND (c.due_at, c.id) > (" };
-        sql = sql.text(compare).bind(due_at).text(", ").bind(id).text(")");
-    }
     sql = page.filter.append(sql, " AND ");
-    let order = if page.descending { " ORDER BY c.due_at DESC, c.id DESC" } else { " ORDER BY c.due_at, c.id" };
-    let rows = sql.text(order).text(" LIMIT ").bind(limit(page.limit)).all(db).await?;
+    let rows = page.by_due.append(sql, "c.due_at", "c.id").all(db).await?;
     rows.iter().map(read).collect()
 }

@@ -188,3 +188,15 @@ pub(crate) async fn alias_origins(
     }
     Ok(origins)
 }
+
+/// What a list may be narrowed to: a party and every origin that belongs to it. No party narrows nothing.
+pub(crate) async fn origins_of(
+    db: &impl ConnectionTrait,
+    tenant: &TenantId,
+    party: Option<Uuid>,
+) -> Result<Option<Vec<Uuid>>, DbErr> {
+    match party {
+        Some(party) => alias_origins(db, tenant, party).await.map(Some),
+        None => Ok(None),
+    }
+}

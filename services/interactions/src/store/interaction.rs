@@ -8,6 +8,7 @@ use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
 use super::Filter;
+use super::by_time::ByTime;
 use super::participant::Detail;
 use super::sealing;
 use crate::commands::Recorded;
@@ -292,14 +293,10 @@ pub(crate) async fn interaction_find(
 pub(crate) struct ListPage<'a> {
     /// What is wanted.
     pub(crate) filter: &'a Filter,
-    /// Oldest first, in place of newest first.
-    pub(crate) ascending: bool,
     /// Those too that were retracted.
     pub(crate) include_retracted: bool,
-    /// The place after which the page begins: occurred_at in microseconds, id.
-    pub(crate) after: Option<(i64, Uuid)>,
-    /// How many rows at most.
-    pub(crate) limit: usize,
+    /// Which of them, by the time they occurred.
+    pub(crate) by_occurrence: ByTime,
 }
 
 /// The interactions of a tenant by the time they occurred.
@@ -310,21 +307,10 @@ pub(crate) async fn interaction_list(
 ) -> Result<Vec<InteractionRow>, DbErr> {
     let select = format!("SELECT {} FROM interaction AS i WHERE i.tenant = ", InteractionRow::selection());
     let mut sql = Sql::new(db, &select).bind(tenant.as_str());
-    if let Some((occurred_at, id)) = page.after {
-        let compare = if page.ascending { " AND (i.occurred_at, i.id) > (" } else { " AND (i.occurred_at, i.id) < (" };
-        sql = sql.text(compare).bind(occurred_at).text(", ").bind(id).text(")");
-    }
     if !page.include_retracted {
         sql = sql.text(" AND NOT i.retracted");
     }
     sql = page.filter.append(sql, " AND ");
-    let order =
-        if page.ascending { " ORDER BY i.occurred_at, i.id" } else { " ORDER BY i.occurred_at DESC, i.id DESC" };
-    let rows = sql.text(order).text(" LIMIT ").bind(limit(page.limit)).all(db).await?;
+    let rows = page.by_occurrence.append(sql, "i.occurred_at", "i.id").all(db).await?;
     rows.iter().map(InteractionRow::read).collect()
-}
-
-/// A limit as it is bound.
-pub(super) fn limit(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
 }

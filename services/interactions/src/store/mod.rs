@@ -1,5 +1,6 @@
 //! The tables of this service and their statements; the only room beside `migration` that knows SQL.
 
+mod by_time;
 mod call;
 mod call_text;
 mod case_file;
@@ -21,6 +22,7 @@ mod tie;
 mod timeline;
 mod version;
 
+pub(crate) use by_time::ByTime;
 pub(crate) use call::{CallRow, Said, call_find, call_legs, call_put};
 pub(crate) use call_text::{CallText, TransferText};
 pub(crate) use case_file::{CaseMove, CasePage, CaseRow, case_find, case_insert, case_list, case_update};
@@ -35,7 +37,9 @@ pub(crate) use commitment_text::{
     CommitmentText, commitment_blank, commitment_ending, commitment_open, commitment_text,
 };
 pub(crate) use filter::{Filter, case_filter, commitment_filter, interaction_filter, timeline_filter};
-pub(crate) use identifier::{HolderRow, alias_find, alias_origins, holder_replace, identifier_find, identifier_move};
+pub(crate) use identifier::{
+    HolderRow, alias_find, alias_origins, holder_replace, identifier_find, identifier_move, origins_of,
+};
 pub(crate) use interaction::{
     AmountColumns, InteractionRow, ListPage, interaction_find, interaction_insert, interaction_insert_of,
     interaction_known, interaction_list,

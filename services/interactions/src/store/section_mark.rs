@@ -7,7 +7,7 @@ use rapport_store::{Rows, Sql, StoreError, Tx};
 use rapport_types::{TenantId, Uuid};
 
 use super::SectionKey;
-use super::interaction::limit;
+use super::by_time::limit;
 use crate::domain::SectionKind;
 
 /// How many keys one statement names.

@@ -5,7 +5,7 @@ use rapport_store::{Rows, Sql, Tx};
 use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
-use super::interaction::limit;
+use super::by_time::{ByTime, of_origins};
 use crate::domain::{Measure, Slug, Survey};
 
 /// How many values of an `IN` list go into one statement.
@@ -113,18 +113,14 @@ pub(crate) async fn survey_find(
     Ok(found)
 }
 
-/// The surveys of a tenant, newest first, after a place: recorded_at in microseconds, id.
+/// The surveys of a tenant by the time they were recorded.
 pub(crate) async fn survey_list(
     db: &impl ConnectionTrait,
     tenant: &TenantId,
-    after: Option<(i64, Uuid)>,
-    most: usize,
+    page: ByTime,
 ) -> Result<Vec<SurveyRow>, DbErr> {
-    let mut sql = Sql::new(db, SELECT_SURVEY).bind(tenant.as_str());
-    if let Some((recorded_at, id)) = after {
-        sql = sql.text(" AND (recorded_at, id) < (").bind(recorded_at).text(", ").bind(id).text(")");
-    }
-    let rows = sql.text(" ORDER BY recorded_at DESC, id DESC LIMIT ").bind(limit(most)).all(db).await?;
+    let sql = Sql::new(db, SELECT_SURVEY).bind(tenant.as_str());
+    let rows = page.append(sql, "recorded_at", "id").all(db).await?;
     rows.iter().map(|row| survey_of(tenant, row)).collect()
 }
 
@@ -240,32 +236,25 @@ pub(crate) struct ResponsePage<'a> {
     pub(crate) origins: Option<&'a [Uuid]>,
     /// Those too that were retracted.
     pub(crate) include_retracted: bool,
-    /// The place after which the page begins: occurred_at in microseconds, id.
-    pub(crate) after: Option<(i64, Uuid)>,
-    /// How many rows at most.
-    pub(crate) limit: usize,
+    /// Which of them, by the time they were given.
+    pub(crate) by_answer: ByTime,
 }
 
-/// Responses by the time they were given, newest first.
+/// Responses by the time they were given.
 pub(crate) async fn response_list(
     db: &impl ConnectionTrait,
     tenant: &TenantId,
     page: &ResponsePage<'_>,
 ) -> Result<Vec<ResponseRow>, DbErr> {
     let mut sql = Sql::new(db, &select_response()).bind(tenant.as_str());
-    if let Some(origins) = page.origins {
-        sql = sql.text(" AND ").in_list("origin", origins.iter().map(|origin| Value::from(*origin)).collect());
-    }
+    sql = of_origins(sql, "origin", page.origins);
     if let Some(survey) = page.survey {
         sql = sql.text(" AND survey_id = ").bind(survey);
     }
     if !page.include_retracted {
         sql = sql.text(" AND retracted_at IS NULL");
     }
-    if let Some((occurred_at, id)) = page.after {
-        sql = sql.text(" AND (occurred_at, id) < (").bind(occurred_at).text(", ").bind(id).text(")");
-    }
-    let rows = sql.text(" ORDER BY occurred_at DESC, id DESC LIMIT ").bind(limit(page.limit)).all(db).await?;
+    let rows = page.by_answer.append(sql, "occurred_at", "id").all(db).await?;
     rows.iter().map(|row| response_of(tenant, row)).collect()
 }
 

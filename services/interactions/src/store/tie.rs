@@ -5,7 +5,7 @@ use rapport_store::{Rows, Sql, Tx};
 use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
-use super::interaction::limit;
+use super::by_time::limit;
 
 /// A relationship, from one of its two parties.
 #[derive(Clone, Debug, PartialEq, Eq)]

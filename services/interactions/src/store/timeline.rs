@@ -5,7 +5,7 @@ use rapport_store::sea_orm::{ConnectionTrait, DbErr, Value};
 use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
-use super::interaction::limit;
+use super::by_time::{ByTime, limit};
 use super::{Filter, InteractionRow};
 
 /// The most branches of one statement; SQLite takes 500.
@@ -76,11 +76,8 @@ async fn timeline_past(
     if let Some(as_of) = page.as_of {
         sql = sql.text(" AND p.occurred_at <= ").bind(as_of.as_micros());
     }
-    if let Some((occurred_at, id)) = page.after {
-        sql = sql.text(" AND (p.occurred_at, p.interaction_id) < (").bind(occurred_at).text(", ").bind(id).text(")");
-    }
     sql = page.filter.append(sql, " AND ");
-    let rows = sql.text(" ORDER BY i.occurred_at DESC, i.id DESC LIMIT ").bind(limit(page.limit)).all(db).await?;
+    let rows = newest(page).append(sql, "i.occurred_at", "i.id").all(db).await?;
     rows.iter().map(InteractionRow::read).collect()
 }
 
@@ -134,9 +131,11 @@ fn branch(mut sql: Sql, tenant: &TenantId, origins: &[Uuid], page: &TimelinePage
     if !page.include_retracted {
         sql = sql.text(" AND NOT p.retracted");
     }
-    if let Some((occurred_at, id)) = page.after {
-        sql = sql.text(" AND (p.occurred_at, p.interaction_id) < (").bind(occurred_at).text(", ").bind(id).text(")");
-    }
     sql = page.filter.append(sql, " AND ");
-    sql.text(" ORDER BY p.occurred_at DESC, p.interaction_id DESC LIMIT ").bind(limit(page.limit)).text(") AS b")
+    newest(page).append(sql, "p.occurred_at", "p.interaction_id").text(") AS b")
+}
+
+/// A timeline goes back in time.
+fn newest(page: &TimelinePage<'_>) -> ByTime {
+    ByTime { after: page.after, descending: true, limit: page.limit }
 }

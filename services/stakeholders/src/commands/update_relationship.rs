@@ -1,16 +1,12 @@
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use rapport_store::{Command, Item, LockKey, Outbox, StoreError, Tx};
 use rapport_types::{Error, Etag, TenantId};
 use uuid::Uuid;
 
 use super::{relationship_lock, subject};
-use crate::domain::names::RelationshipName;
 use crate::domain::relationship::{Change, Relationship};
 use crate::events;
-use crate::store::Key;
-use crate::store::relationship as rows;
+use crate::store::tie_set::TieSet;
 
 /// Corrects a relationship.
 #[derive(Debug)]
@@ -23,54 +19,36 @@ pub struct UpdateRelationship {
     pub changes: Vec<Change>,
 }
 
-/// What the batch knows and makes.
-#[derive(Debug, Default)]
-pub struct State {
-    ties: BTreeMap<Key, Relationship>,
-    changed: Vec<Key>,
-}
-
 #[async_trait]
 impl Command for UpdateRelationship {
-    type State = State;
+    type State = TieSet;
     type Reply = Relationship;
 
     fn locks(&self, tenant: &TenantId) -> Vec<LockKey> {
         vec![relationship_lock(tenant, self.relationship)]
     }
 
-    async fn load(tx: &Tx, items: &[Item<Self>]) -> Result<State, StoreError> {
-        let mut keys: Vec<_> =
-            items.iter().map(|item| (item.scope.tenant.clone(), item.command.relationship)).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        Ok(State { ties: rows::load(tx.db(), &keys).await?, changed: Vec::new() })
+    async fn load(tx: &Tx, items: &[Item<Self>]) -> Result<TieSet, StoreError> {
+        let keys = items.iter().map(|item| (item.scope.tenant.clone(), item.command.relationship)).collect();
+        TieSet::load(tx, keys).await
     }
 
-    fn decide(item: &Item<Self>, state: &mut State, out: &mut Outbox) -> Result<Relationship, Error> {
+    fn decide(item: &Item<Self>, ties: &mut TieSet, out: &mut Outbox) -> Result<Relationship, Error> {
         let (tenant, command) = (&item.scope.tenant, &item.command);
-        let key = (tenant.clone(), command.relationship);
-        let name = RelationshipName::new(command.relationship);
-        let tie = state.ties.get_mut(&key).ok_or_else(|| Error::not_found(name))?;
-        Etag::check(&command.etag, tie.version, name)?;
+        let mut tie = ties.get(tenant, command.relationship)?.clone();
+        Etag::check(&command.etag, tie.version, tie.name())?;
         let paths = tie.change(&command.changes, item.now);
         out.subject(subject(item, tie.from));
         // What changes nothing makes no version and no event.
         if !paths.is_empty() {
-            events::relationship_updated(out, tenant, tie, &paths);
-            state.changed.push(key);
+            events::relationship_updated(out, tenant, &tie, &paths);
+            ties.put(tenant, tie.clone());
         }
-        Ok(tie.clone())
+        Ok(tie)
     }
 
-    async fn apply(tx: &Tx, mut state: State) -> Result<(), StoreError> {
-        // One tie may have changed twice in a batch.
-        state.changed.sort_unstable();
-        state.changed.dedup();
-        let ties: Vec<_> =
-            state.changed.iter().filter_map(|key| state.ties.get(key).map(|tie| (&key.0, tie))).collect();
-        rows::put(tx, &ties).await?;
-        Ok(())
+    async fn apply(tx: &Tx, ties: TieSet) -> Result<(), StoreError> {
+        ties.save(tx).await
     }
 }
 
@@ -93,15 +71,14 @@ mod tests {
     #[test]
     fn the_second_of_two_edits_with_one_etag_is_refused_within_a_batch_too() {
         let tie = draft("knows", 1, 2).record((PartyKind::Individual, PartyKind::Individual), NOW).unwrap();
-        let mut state = State { ties: [((tenant(), tie.id), tie)].into(), changed: Vec::new() };
+        let mut ties = TieSet::of([((tenant(), tie.id), tie)].into());
         let seen = Etag::of(1).to_string();
-        let (tie, events) = decide(weigh(100, &seen, 1.0), &mut state).unwrap();
+        let (tie, events) = decide(weigh(100, &seen, 1.0), &mut ties).unwrap();
         assert_eq!((tie.version, events), (1, 0), "it has that weight");
-        let (tie, events) = decide(weigh(100, &seen, 0.5), &mut state).unwrap();
+        let (tie, events) = decide(weigh(100, &seen, 0.5), &mut ties).unwrap();
         assert_eq!((tie.version, events, tie.weight.value()), (2, 1, 0.5));
-        assert_eq!(decide(weigh(100, &seen, 0.6), &mut state).unwrap_err().reason, reason::ETAG_MISMATCH);
-        assert_eq!(decide(weigh(100, "", 0.6), &mut state).unwrap().0.version, 3);
-        assert_eq!(decide(weigh(7, "", 0.6), &mut state).unwrap_err().kind, Kind::NotFound);
-        assert_eq!(state.changed.len(), 2);
+        assert_eq!(decide(weigh(100, &seen, 0.6), &mut ties).unwrap_err().reason, reason::ETAG_MISMATCH);
+        assert_eq!(decide(weigh(100, "", 0.6), &mut ties).unwrap().0.version, 3);
+        assert_eq!(decide(weigh(7, "", 0.6), &mut ties).unwrap_err().kind, Kind::NotFound);
     }
 }

@@ -12,6 +12,7 @@ pub mod party_set;
 pub mod relationship;
 pub mod role;
 mod row;
+pub mod tie_set;
 
 use rapport_types::TenantId;
 use uuid::Uuid;
