@@ -19,7 +19,8 @@ use rapport_types::World;
 use super::doctor::{examined, off, options, verdict};
 use super::messages::{person, phone};
 use crate::wire::http;
-use crate::wire::tls::{client, over};
+use crate::wire::tls::{client, metric, over};
+use crate::wire::tls_files::eventually;
 
 const TOKEN: &str = "token-of-the-acme-admin";
 /// The name by which the services know each other.
@@ -50,6 +51,7 @@ fn services_know_each_other_by_certificates() {
             .setting("peers.tls.ca", ca.as_str())
             .setting("peers.tls.certificate", shown)
             .setting("peers.tls.key", its_key)
+            .setting("reload.every", "100ms")
             .start()
             .await;
 
@@ -66,6 +68,14 @@ fn services_know_each_other_by_certificates() {
         assert!(answer.metadata().get("rapport-stale").is_none(), "{answer:?}");
 
         strangers_are_refused(&sandbox, &ours).await;
+        // What is shown to peers is renewed while they run: the second half of the two files makes them whole.
+        ours.issue_until(&[SERVICES], 2500).write(folder.path(), "service");
+        let renewed = "rapport_tls_not_after_timestamp_seconds{rapport_certificate=\"peers\"}";
+        let until = rapport_types::Timestamp::parse("2500-01-01T00:00:00Z").expect("a time").as_micros() / 1_000_000;
+        for service in rapport::SERVICES {
+            let admin = sandbox.admin_address(service);
+            eventually("the certificate", Some(until as f64), async || metric(admin, renewed).await).await;
+        }
         the_doctor_looks(&sandbox, &ours, folder.path()).await;
         let (desk_certificate, desk_key) = path(&desk, "desk");
         let desk = ClientTlsOptions { ca: ca.into(), certificate: desk_certificate.into(), key: desk_key.into() };

@@ -8,5 +8,5 @@ mod json;
 mod limits;
 mod streams;
 pub(crate) mod tls;
-mod tls_files;
+pub(crate) mod tls_files;
 mod web;

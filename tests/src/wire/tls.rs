@@ -31,11 +31,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A client that trusts one authority, and shows a certificate if there is one.
 pub(crate) fn client(trusted: &str, shown: Option<&Issued>) -> ClientTls {
-    let identity = ClientIdentity {
+    ClientTls::new(&identity(trusted, shown), World::system().now()).expect("a client")
+}
+
+pub(crate) fn identity(trusted: &str, shown: Option<&Issued>) -> ClientIdentity {
+    ClientIdentity {
         ca: Some(Pem::new("the authority", trusted)),
         certificate: shown.map(|one| (Pem::new("certificate", &*one.certificate), Pem::new("key", &*one.key))),
-    };
-    ClientTls::new(&identity, World::system().now()).expect("a client")
+    }
 }
 
 /// A way to an address over TLS, with a token.

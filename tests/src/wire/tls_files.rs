@@ -15,14 +15,14 @@ use rapport_testkit::sandbox::{Sandbox, Topology};
 use rapport_types::World;
 use rapport_types::time::Timestamp;
 
-use super::tls::{client, create, metric, over};
+use super::tls::{client, create, identity, metric, over};
 
 const ANA: &str = "token-of-ana-0000001";
 const BO: &str = "token-of-bo-00000002";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks again until the answer is the one that is waited for.
-async fn until<T: PartialEq + std::fmt::Debug>(what: &str, wanted: T, mut ask: impl AsyncFnMut() -> T) {
+pub(crate) async fn eventually<T: PartialEq + std::fmt::Debug>(what: &str, wanted: T, mut ask: impl AsyncFnMut() -> T) {
     let begun = Instant::now();
     loop {
         let found = ask().await;
@@ -77,17 +77,23 @@ fn files_that_change_count_without_a_restart() {
         let get = || GetPartyRequest { name: party.clone() };
         let failing = "rapport_reload_failing{rapport_files=\"tls\"}";
         assert_eq!(metric(admin, failing).await, Some(0.0));
+        // A client whose authorities change in place; it has not connected yet.
+        let moving = client(&old.certificate(), None);
+        let mut moved = PartyServiceClient::new(over(address, &moving, ANA));
 
         // The key comes first, as a copy of both would have it: what does not belong together is not used.
         let next = new.issue_until(&names, 2200);
         write(folder, "server.key", &next.key);
-        until("the reload", Some(1.0), async || metric(admin, failing).await).await;
+        eventually("the reload", Some(1.0), async || metric(admin, failing).await).await;
         assert_eq!(shown(address, &trusts_old).await, year(2100));
         assert!(sandbox.log("stakeholders").contains("the private key is not that of the certificate beside it"));
         write(folder, "server.pem", &next.certificate);
-        until("the certificate", year(2200), async || shown(address, &trusts_new).await).await;
-        until("the reload", Some(0.0), async || metric(admin, failing).await).await;
+        eventually("the certificate", year(2200), async || shown(address, &trusts_new).await).await;
+        eventually("the reload", Some(0.0), async || metric(admin, failing).await).await;
         assert_eq!(shown(address, &trusts_old).await, None, "a new connection sees the new certificate");
+        assert_eq!(moved.get_party(get()).await.map_err(|status| status.code()).err(), Some(Code::Unavailable));
+        moving.replace(&identity(&new.certificate(), None), World::system().now()).expect("an authority");
+        moved.get_party(get()).await.expect("the same channel connects by the authorities of now");
         // The client that trusts the old one alone could not connect anew: its connection is still the first one.
         parties.get_party(get()).await.expect("an old connection goes on");
 
@@ -98,12 +104,12 @@ fn files_that_change_count_without_a_restart() {
             (expired.certificate, "the certificate expired on 2010-01-01"),
         ] {
             write(folder, "server.pem", &wrong);
-            until("the log", true, async || sandbox.log("stakeholders").contains(told)).await;
+            eventually("the log", true, async || sandbox.log("stakeholders").contains(told)).await;
             assert_eq!(metric(admin, failing).await, Some(1.0));
             assert_eq!(shown(address, &trusts_new).await, year(2200));
         }
         write(folder, "server.pem", &next.certificate);
-        until("the reload", Some(0.0), async || metric(admin, failing).await).await;
+        eventually("the reload", Some(0.0), async || metric(admin, failing).await).await;
 
         tokens_change(address, admin, &trusts_new, folder, &party).await;
         // On SIGHUP everything is read again, changed or not.
@@ -111,7 +117,7 @@ fn files_that_change_count_without_a_restart() {
         let before = metric(admin, done).await.expect("told");
         let sent = Command::new("sh").args(["-c", &format!("kill -HUP {}", sandbox.pid("stakeholders"))]).status();
         assert!(sent.is_ok_and(|status| status.success()));
-        until("the count", true, async || metric(admin, done).await > Some(before)).await;
+        eventually("the count", true, async || metric(admin, done).await > Some(before)).await;
         parties.get_party(get()).await.expect_err("the token of this old connection is not known any more");
         the_configuration_counts_too(&sandbox, &trusts_new, &party).await;
         sandbox.stop().await;
@@ -126,18 +132,18 @@ async fn tokens_change(address: SocketAddr, admin: SocketAddr, tls: &ClientTls, 
     };
     assert_eq!((code(ANA).await, code(BO).await), (Code::Ok, Code::Unauthenticated));
     write(folder, "tokens", &tokens(&[ANA, BO]));
-    until("what Bo gets", Code::Ok, async || code(BO).await).await;
+    eventually("what Bo gets", Code::Ok, async || code(BO).await).await;
     assert_eq!(code(ANA).await, Code::Ok);
     write(folder, "tokens", &tokens(&[BO]));
-    until("what Ana gets", Code::Unauthenticated, async || code(ANA).await).await;
+    eventually("what Ana gets", Code::Unauthenticated, async || code(ANA).await).await;
     let failing = "rapport_reload_failing{rapport_files=\"auth.tokens\"}";
     // Half a file, a role that does not exist, and no token at all, which would let everybody in.
     for wrong in [&tokens(&[ANA])[..20], &tokens(&[ANA]).replace("\"admin\"", "\"wizard\""), "[]"] {
         write(folder, "tokens", wrong);
-        until("the reload", Some(1.0), async || metric(admin, failing).await).await;
+        eventually("the reload", Some(1.0), async || metric(admin, failing).await).await;
         assert_eq!((code(BO).await, code(ANA).await), (Code::Ok, Code::Unauthenticated), "{wrong}");
         write(folder, "tokens", &tokens(&[BO]));
-        until("the reload", Some(0.0), async || metric(admin, failing).await).await;
+        eventually("the reload", Some(0.0), async || metric(admin, failing).await).await;
     }
 }
 
@@ -152,8 +158,10 @@ async fn the_configuration_counts_too(sandbox: &Sandbox, tls: &ClientTls, party:
     write(folder, name, &toml::to_string(&table).expect("TOML"));
     let address = sandbox.address("stakeholders");
     let mut parties = PartyServiceClient::new(over(address, tls, ANA));
-    until("what Ana gets", true, async || parties.get_party(GetPartyRequest { name: party.to_owned() }).await.is_ok())
-        .await;
+    eventually("what Ana gets", true, async || {
+        parties.get_party(GetPartyRequest { name: party.to_owned() }).await.is_ok()
+    })
+    .await;
 }
 
 /// What is wrong with files is said at the start, with the option, the path and what would be right.
