@@ -134,9 +134,9 @@ async fn what_cannot_start_says_why() {
     let error = rapport_telephony::start(options, World::system()).await.unwrap_err();
     assert!(matches!(error, StartError::Listen { option: "telephony.agi.listen", .. }), "{error}");
     let mut options = quiet();
-    options.rapport = "https://rapport:1".into();
+    options.rapport = "ftp://rapport:1".into();
     options.agi.listen = "0.0.0.0:0".into();
     let error = rapport_telephony::start(options, World::system()).await.unwrap_err().to_string();
-    assert!(error.contains("telephony.rapport: https is not spoken yet"), "{error}");
+    assert!(error.contains("telephony.rapport: must be an address such as http://"), "{error}");
     assert!(error.contains("telephony.agi.allow"), "all of it at once: {error}");
 }

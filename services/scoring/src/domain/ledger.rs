@@ -114,7 +114,7 @@ pub(crate) struct Changes {
     pub(crate) aliases: BTreeMap<Key, Uuid>,
     /// Scores that moved, in the order of the events.
     pub(crate) moves: Vec<Move>,
-    /// Origins that came to a party or left it: the origin, the party, and the position of the event that said so.
+    /// Origins with facts that came to a party or left it: the origin, the party, and the position of the event that said so.
     pub(crate) given: Vec<(TenantId, Uuid, Uuid, i64)>,
 }
 
@@ -230,7 +230,8 @@ impl Ledger {
             if let Some(party) = party.filter(|party| party != origin) {
                 let key = (tenant.clone(), *origin);
                 if !self.aliases.contains_key(&key) {
-                    self.set_alias(key, party, position);
+                    self.changes.given.push((tenant.clone(), key.1, party, position));
+                    self.set_alias(key, party);
                 }
             }
         }
@@ -281,14 +282,13 @@ impl Ledger {
             return;
         }
         let has_facts = self.with_facts.contains(&key);
-        if let Some(before) = before {
-            self.changes.given.push((tenant.clone(), origin, before, position));
-        }
-        self.set_alias(key, party, position);
-        // An attribution without facts moves nobody's score.
+        self.set_alias(key, party);
+        // An attribution without facts moves nobody's score, and nobody's value.
         if !has_facts {
             return;
         }
+        let both = before.into_iter().chain([party]);
+        self.changes.given.extend(both.map(|one| (tenant.clone(), origin, one, position)));
         for definition in Definition::all() {
             for subject in before.into_iter().chain([party]).map(Subject::Party) {
                 self.changes.moves.push(Move {
@@ -305,8 +305,7 @@ impl Ledger {
         }
     }
 
-    fn set_alias(&mut self, key: Key, party: Uuid, position: i64) {
-        self.changes.given.push((key.0.clone(), key.1, party, position));
+    fn set_alias(&mut self, key: Key, party: Uuid) {
         self.aliases.insert(key.clone(), party);
         self.changes.aliases.insert(key, party);
     }
