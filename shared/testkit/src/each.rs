@@ -43,10 +43,10 @@ macro_rules! each_store {
     };
 }
 
-/// Runs each test on both stores and in both topologies, but not on each of the four pairs: SQLite in one process and
-/// PostgreSQL with separate processes. For what takes long and where one has nothing to do with the other.
+/// Runs each test on both stores and in both topologies, but not on each of the four pairs, for what takes long and where one
+/// has nothing to do with the other: SQLite in one process, and PostgreSQL with separate processes. The soak runs all four.
 ///
-/// The form is that of [`each_world!`](crate::each_world); the tests are `{sqlite_one_process, postgres_processes}`.
+/// The form is that of [`each_world!`](crate::each_world); the tests are `{sqlite, postgres}`.
 #[macro_export]
 macro_rules! both_worlds {
     (modules = $modules:path; $($(#[$meta:meta])* async fn $name:ident($sandbox:ident: $type:ty) $body:block)+) => {
@@ -55,20 +55,26 @@ macro_rules! both_worlds {
             mod $name {
                 #[allow(unused_imports)]
                 use super::*;
+                use $crate::sandbox::{StoreKind, Topology};
 
                 async fn test($sandbox: $type) $body
 
-                #[test]
-                fn sqlite_one_process() {
-                    $crate::block_on(async { test($crate::sandbox::Sandbox::builder($modules)).await });
+                fn run(store: StoreKind, first: Topology, second: Topology) {
+                    let soak = [first, second];
+                    for topology in $crate::size::pick(&soak[..1], &soak[..]) {
+                        let sandbox = $crate::sandbox::Sandbox::builder($modules).store(store).topology(*topology);
+                        $crate::block_on(async { test(sandbox).await });
+                    }
                 }
 
                 #[test]
-                fn postgres_processes() {
-                    let sandbox = $crate::sandbox::Sandbox::builder($modules)
-                        .store($crate::sandbox::StoreKind::Postgres)
-                        .topology($crate::sandbox::Topology::Processes);
-                    $crate::block_on(async { test(sandbox).await });
+                fn sqlite() {
+                    run(StoreKind::Sqlite, Topology::OneProcess, Topology::Processes);
+                }
+
+                #[test]
+                fn postgres() {
+                    run(StoreKind::Postgres, Topology::Processes, Topology::OneProcess);
                 }
             }
         )+
