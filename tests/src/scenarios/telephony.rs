@@ -102,7 +102,7 @@ fn the_command_says_where_it_listens_and_stops_when_asked() {
     assert_eq!(connector.wait().expect("it ends").code(), Some(0));
     for (config, part) in [
         ("[telephony]\nbudgett = \"1s\"\n", "there is no option `budgett`"),
-        ("[telephony]\nrapport = \"https://r:1\"\n", "https is not spoken yet"),
+        ("[telephony]\nrapport = \"ftp://r:1\"\n", "telephony.rapport: must be an address such as http://"),
         ("[store]\nurl = \"sqlite\"\n", "unknown key \"store\""),
     ] {
         let refused = run(config).wait_with_output().expect("it ends");
