@@ -94,9 +94,9 @@ mod tests {
     use rapport_types::Currency;
 
     use super::*;
-    use crate::commands::{Change, record_contributions};
+    use crate::commands::Change;
     use crate::domain::{Day, Purchase, PurchaseKind};
-    use crate::fixture::{CALLER, House, OTHER, PARTY, at};
+    use crate::fixture::{CALLER, House, OTHER, PARTY, at, recorded};
 
     struct Batch(Vec<OrderNews>);
 
@@ -106,17 +106,6 @@ mod tests {
 
         async fn run(&self, tx: &Tx, out: &mut Outbox) -> Result<(), StoreError> {
             record_orders(tx, &self.0, out).await
-        }
-    }
-
-    struct Learned(Vec<crate::commands::Arrival>);
-
-    #[async_trait]
-    impl Work for Learned {
-        type Output = ();
-
-        async fn run(&self, tx: &Tx, out: &mut Outbox) -> Result<(), StoreError> {
-            record_contributions(tx, &self.0, out).await
         }
     }
 
@@ -192,19 +181,15 @@ mod tests {
             assert_eq!(house.told(vec![attributed(2, OTHER, PARTY)]).await, [], "nobody ordered by that one");
             assert_eq!(house.told(vec![attributed(3, CALLER, PARTY)]).await, [of(PARTY, 3)]);
             // Whichever consumer comes last tells it: the other one knows of the map what this one may not yet.
-            let before = house.values_after(0).await.len();
-            let arrival = crate::commands::Arrival {
-                tenant: house.tenant.clone(),
-                position: 3,
-                occurred_at: at(20_000),
-                traceparent: None,
-                change: Change::Attributed { origin: CALLER, party: PARTY },
+            house.learn(vec![(1, recorded(1, 19_000, "order", CALLER))]).await;
+            let attribute = async |position, origin| {
+                let before = house.values_after(0).await.len();
+                house.learn(vec![(position, Change::Attributed { origin, party: PARTY })]).await;
+                house.values_after(before).await
             };
-            house.store.run(Learned(vec![arrival.clone()])).await.unwrap();
-            assert_eq!(house.values_after(before).await, [of(PARTY, 3)]);
-            let before = house.values_after(0).await.len();
-            house.store.run(Learned(vec![arrival])).await.unwrap();
-            assert_eq!(house.values_after(before).await, [], "the map says so already");
+            assert_eq!(attribute(2, OTHER).await, [], "nothing is known of that one");
+            assert_eq!(attribute(3, CALLER).await, [of(PARTY, 3)]);
+            assert_eq!(attribute(3, CALLER).await, [], "the map says so already");
             // From then on the map says whose they are.
             assert_eq!(house.told(vec![version(4, 2, 1, Some(CALLER))]).await, [of(PARTY, 4)]);
         }
