@@ -4,14 +4,18 @@ set -eu
 
 address="${RAPPORT_ADDRESS:-127.0.0.1:50051}"
 number="+1202555$(printf '%04d' $(($$ % 10000)))"
+# RAPPORT_CA names the authorities (PEM) that sign the server's certificate. With one that browsers trust, https:// alone does.
+url="http://$address"
+[ -z "${RAPPORT_CA:-}" ] || url="https://$address"
 
 # rpc SERVICE/METHOD JSON: prints the answer; fails on an error, after saying which.
 rpc() {
   set -- "$@" -H 'content-type: application/json'
   [ -z "${RAPPORT_TOKEN:-}" ] || set -- "$@" -H "authorization: Bearer $RAPPORT_TOKEN"
+  [ -z "${RAPPORT_CA:-}" ] || set -- "$@" --cacert "$RAPPORT_CA"
   path="$1" json="$2"
   shift 2
-  curl --silent --show-error --fail-with-body --max-time 10 "http://$address/$path" "$@" --data "$json"
+  curl --silent --show-error --fail-with-body --max-time 10 "$url/$path" "$@" --data "$json"
 }
 
 # name JSON: the resource name of what was answered.

@@ -28,6 +28,18 @@ def generate(folder):
     sys.path.insert(0, folder)
 
 
+def connect(address):
+    """A channel: over TLS where RAPPORT_CA names the authorities (PEM) that sign the server's certificate."""
+    # Retries are safe because every write carries a request_id.
+    options = [("grpc.service_config", (CLIENTS / "service-config.json").read_text())]
+    authorities = os.environ.get("RAPPORT_CA")
+    if not authorities:
+        return grpc.insecure_channel(address, options=options)
+    # Without an argument: the authorities that gRPC brings.
+    credentials = grpc.ssl_channel_credentials(pathlib.Path(authorities).read_bytes())
+    return grpc.secure_channel(address, credentials, options=options)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         generate(folder)
@@ -42,9 +54,7 @@ def main():
         address = os.environ.get("RAPPORT_ADDRESS", "127.0.0.1:50051")
         token = os.environ.get("RAPPORT_TOKEN")
         metadata = [("authorization", f"Bearer {token}")] if token else []
-        # Retries are safe because every write carries a request_id.
-        options = [("grpc.service_config", (CLIENTS / "service-config.json").read_text())]
-        with grpc.insecure_channel(address, options=options) as channel:
+        with connect(address) as channel:
             number = f"+1202555{os.getpid() % 10000:04d}"
             party = party_stub.PartyServiceStub(channel).CreateParty(
                 party_service.CreatePartyRequest(

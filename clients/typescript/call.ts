@@ -20,7 +20,11 @@ if (process.env.RAPPORT_TOKEN) metadata.set("authorization", `Bearer ${process.e
 
 // Retries are safe because every write carries a request_id.
 const options = { "grpc.service_config": readFileSync(join(clients, "service-config.json"), "utf8") };
-const credentials = grpc.credentials.createInsecure();
+// TLS where RAPPORT_CA names the authorities (PEM) that sign the server's certificate; createSsl() alone trusts those of Node.
+const authorities = process.env.RAPPORT_CA;
+const credentials = authorities
+  ? grpc.credentials.createSsl(readFileSync(authorities))
+  : grpc.credentials.createInsecure();
 const parties = new contract.rapport.stakeholders.v1.PartyService(address, credentials, options);
 const desk = new contract.rapport.interactions.v1.DeskService(address, credentials, options);
 
