@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import collections
 import contextlib
+import itertools
 import pathlib
 import sys
 import time
@@ -129,6 +130,10 @@ class Watch(Reader):
 async def roll(arguments, scratch):
     database = Database()
     replicas = [Replica(name, scratch, database, [f"STOP__NOTICE={arguments.notice}", *arguments.set]) for name in ("first", "second")]
+    # The version that each round goes to: forwards, back, forwards ...
+    versions = itertools.cycle([replicas[0].binary, arguments.previous or replicas[0].binary])
+    for replica in replicas:
+        replica.binary = arguments.previous or replica.binary
     envoy = Envoy(scratch, replicas, arguments.retries)
     book, readers, ended, stops = Book(), [], asyncio.Event(), []
     channels, tasks = [], []
@@ -150,10 +155,11 @@ async def roll(arguments, scratch):
         tasks += calling
         began = time.monotonic()
         await asyncio.sleep(arguments.pause)
-        for _ in range(arguments.rounds):
+        for _, version in zip(range(arguments.rounds), versions):
             for replica in replicas:
                 before = book.calls()
                 stops.append(await replica.stop())
+                replica.binary = version
                 await replica.start()
                 await envoy.sees(replica)
                 await asyncio.sleep(arguments.pause)
@@ -210,6 +216,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scratch", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=3, help="how often each of the two is restarted")
+    parser.add_argument(
+        "--from", dest="previous", metavar="BINARY", help="begin with this one, of the version before: odd rounds go forwards, even ones back"
+    )
     parser.add_argument("--callers", type=int, default=16)
     parser.add_argument("--streams", type=int, default=4, help="open streams of each kind")
     parser.add_argument("--notice", default="2500ms", help="stop.notice of the server")

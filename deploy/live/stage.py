@@ -52,6 +52,7 @@ class Replica:
     def __init__(self, name, scratch, database, options):
         self.name, self.scratch, self.database, self.options = name, scratch, database, options
         self.port, self.admin = free_ports(2)
+        self.binary = os.environ["RAPPORT_BINARY"]
         self.process = None
 
     async def start(self):
@@ -68,7 +69,7 @@ class Replica:
             environment[f"RAPPORT__{key.upper()}"] = value
         with open(self.scratch / f"{self.name}.log", "ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                os.environ["RAPPORT_BINARY"], "serve", env=environment, stdout=asyncio.subprocess.DEVNULL, stderr=log
+                self.binary, "serve", env=environment, stdout=asyncio.subprocess.DEVNULL, stderr=log
             )
         await until(lambda: answers(f"http://127.0.0.1:{self.admin}/readyz"), f"{self.name} is ready", self.process)
 
