@@ -74,7 +74,7 @@ pub fn module() -> Box<dyn Module> {
 #[derive(Default)]
 struct InteractionsModule {
     options: InteractionOptions,
-    keeper: workers::Keeper,
+    memory: workers::Memory,
 }
 
 impl Module for InteractionsModule {
@@ -98,7 +98,7 @@ impl Module for InteractionsModule {
         routes.add_service(rapport_rpc::sized!(CaseServiceServer::new(api::Cases::new(cx.clone()))));
         let commitments = api::Commitments::new(cx.clone());
         routes.add_service(rapport_rpc::sized!(CommitmentServiceServer::new(commitments)));
-        let desk = api::Desk::new(cx.clone(), self.options.clone(), self.keeper.clone());
+        let desk = api::Desk::new(cx.clone(), self.options.clone(), self.memory.clone());
         routes.add_service(rapport_rpc::sized!(DeskServiceServer::new(desk)));
         routes.add_service(rapport_rpc::sized!(SurveyServiceServer::new(api::Surveys::new(cx.clone()))));
     }
@@ -142,7 +142,17 @@ impl Module for InteractionsModule {
                 }
             }
         });
-        let (keeper, store) = (self.keeper.clone(), cx.store.clone());
+        let (touched, context) = (self.memory.touched.clone(), cx.clone());
+        workers.add("interactions: whom the own feed speaks of", move |cancel| {
+            let (cx, touched) = (context.clone(), touched.clone());
+            async move {
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    () = workers::follow_own(&cx, &touched) => {}
+                }
+            }
+        });
+        let (keeper, store) = (self.memory.keeper.clone(), cx.store.clone());
         workers.add("interactions: keeper of sections", move |cancel| {
             let (keeper, store) = (keeper.clone(), store.clone());
             async move {

@@ -14,7 +14,7 @@ use crate::keys::{DataKey, Subject};
 
 /// How long another replica's destruction of a key may go unnoticed here.
 const CACHE_TIME: Duration = Duration::from_secs(60);
-const CACHE_KEYS: u64 = 20_000;
+const CACHE_KEYS: u64 = 50_000;
 
 /// What the pools and the transactions of one store share. A clone is the same cache.
 #[derive(Clone)]

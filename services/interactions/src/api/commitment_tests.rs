@@ -22,7 +22,7 @@ use super::{Cases, Commitments, Desk};
 use crate::events::{holder, learn};
 use crate::fixture::{context, context_at, erase, party, request, request_id};
 use crate::options::InteractionOptions;
-use crate::workers::{Keeper, fall_due};
+use crate::workers::{Memory, fall_due};
 
 const NUMBER: &str = "+351912345678";
 const US: Duration = Duration::from_micros(1);
@@ -359,7 +359,7 @@ each_store! {
     async fn the_desk_shows_promises_both_ways_and_the_late_ones_first(place: StorePlace) {
         let (world, clock) = manual();
         let cx = context_at(&place, &world).await;
-        let desk = Desk::new(cx.clone(), InteractionOptions::default(), Keeper::default());
+        let desk = Desk::new(cx.clone(), InteractionOptions::default(), Memory::default());
         let shown = async || {
             let about = Some(proto::get_agent_context_request::About::Party(party(1)));
             let message = proto::GetAgentContextRequest { about, ..Default::default() };

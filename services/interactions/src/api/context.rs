@@ -1,44 +1,32 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::future::{join3, join5};
+use futures::future::{join, join5};
 use rapport_proto::interactions::v1 as proto;
 use rapport_rpc::{Call, wire};
 use rapport_server::Context;
 use rapport_types::Uuid;
-use rapport_types::error::Error;
 use rapport_types::time::Timestamp;
 use tonic::metadata::{Ascii, MetadataValue};
 
-use super::convert::to_interaction;
-use super::convert_case::to_case;
-use super::convert_commitment::to_commitment;
+use super::own::Own;
 use crate::domain::{Medium, SectionKind};
 use crate::events::DESK;
-use crate::queries::{
-    Asked, Asking, CaseList, CommitmentList, Heard, Section, Standing, Timeline, Unasked, get_timeline, hear,
-    list_cases, list_commitments, section_status, serve, settle, why,
-};
-use crate::store::{Filter, Held, Known, SectionKey, case_filter, commitment_filter, section_held};
+use crate::queries::{Asked, Asking, Heard, Section, Standing, Unasked, hear, serve, settle};
+use crate::store::{Held, Known, SectionKey, section_held};
+use crate::workers::Memory;
 
 /// A feed that says nothing for so long cannot be reached: it says something every second.
 const SILENCE: Duration = Duration::from_millis(3_500);
 /// What was recorded so long ago should be applied: less is told by the position.
 const LAG: Duration = Duration::from_secs(1);
-/// How many interactions are shown.
-const INTERACTIONS: usize = 10;
-/// How many cases are shown.
-const CASES: usize = 10;
-/// How many promises are shown.
-const PROMISES: usize = 10;
-/// Which promises are shown: those that are to be kept. What is due first comes first, and so does what is late.
-const OPEN: &str = r#"state == "open""#;
-/// Which cases are shown: those that are not solved.
-const UNSOLVED: &str = r#"status in ["new", "in_progress", "waiting"]"#;
 
 /// Whose context is put together, for whom, until when.
 pub(super) struct About<'a> {
     pub(super) cx: &'a Context,
+    /// What is in memory.
+    pub(super) memory: &'a Memory,
     pub(super) call: &'a Call,
     /// What the caller has seen of other feeds.
     pub(super) at_least: Option<MetadataValue<Ascii>>,
@@ -115,20 +103,7 @@ impl<'a> About<'a> {
         // First how far the feeds are applied, then what is there: so everything up to there is.
         let stakeholders = self.standing("stakeholders");
         let (scoring, loyalty) = (self.standing("scoring"), self.standing("loyalty"));
-        let book = match self.party {
-            Some(party) => {
-                // Beside the party's rows those of nobody, which speak of everybody.
-                let parties = [party, Uuid::nil()];
-                let read = section_held(&self.cx.store, self.call.tenant(), &parties, None);
-                match tokio::time::timeout_at(self.until.into(), read).await {
-                    Ok(Ok(held)) => held,
-                    // Nothing kept is what there is then.
-                    Ok(Err(_)) | Err(_) => Book::new(),
-                }
-            }
-            None => Book::new(),
-        };
-        let own = join3(self.history(), self.cases(), self.promises());
+        let book = self.book([&stakeholders, &scoring, &loyalty]).await;
         let others = join5(
             self.told(&book, &stakeholders, "", |_: &proto::CardSection| true, || self.card()),
             self.told(&book, &scoring, "", |_: &proto::ScoreSection| true, || self.scores()),
@@ -137,11 +112,16 @@ impl<'a> About<'a> {
             self.told(&book, &stakeholders, self.channel(), |section| self.every_purpose(section), || self.consents()),
         );
         let network = self.network(&book, &stakeholders, &scoring);
-        let ((history, cases, promises), told, (network, mut keep, want)) = join3(own, others, network).await;
+        let ((own, told), (network, mut keep, want)) = join(join(self.own(&book), others), network).await;
+        let Own { history, cases, promises, keep: own } = own;
         let (card, scores, value, members, consents) = told;
+        keep.extend(own);
         keep.extend(
             card.keep.into_iter().chain(scores.keep).chain(value.keep).chain(members.keep).chain(consents.keep),
         );
+        if let (Some(party), false) = (self.party, keep.is_empty()) {
+            self.memory.shelf.forget(self.call.tenant(), party);
+        }
         Sections {
             card: card.section,
             history,
@@ -155,6 +135,26 @@ impl<'a> About<'a> {
             keep,
             want,
             no_such_party: card.nothing,
+        }
+    }
+
+    /// The rows of the party, and those of nobody, which speak of everybody.
+    async fn book(&self, standings: [&Standing; 3]) -> Arc<Book> {
+        let Some(party) = self.party else { return Arc::default() };
+        let (tenant, shelf) = (self.call.tenant(), &self.memory.shelf);
+        if let Some(shelved) = shelf.get(tenant, party, standings) {
+            return shelved;
+        }
+        let parties = [party, Uuid::nil()];
+        let read = section_held(&self.cx.store, tenant, &parties, None);
+        match tokio::time::timeout_at(self.until.into(), read).await {
+            Ok(Ok(held)) => {
+                let held = Arc::new(held);
+                shelf.put(tenant, party, standings, Arc::clone(&held));
+                held
+            }
+            // Nothing kept is what there is then.
+            Ok(Err(_)) | Err(_) => Arc::default(),
         }
     }
 
@@ -279,96 +279,6 @@ impl<'a> About<'a> {
         };
         let asking = self.asking();
         hear(self.until, &asking, asking.consents(party, self.channel(), self.purposes)).await
-    }
-
-    /// The own sections, read until the time is up.
-    async fn read<T>(&self, permission: &'static str, read: impl Future<Output = Result<T, Error>>) -> Heard<T> {
-        if let Err(unasked) = self.permitted(permission) {
-            return unasked.into();
-        }
-        match tokio::time::timeout_at(self.until.into(), read).await {
-            Ok(Ok(read)) => Heard::Said(read),
-            Ok(Err(error)) => Heard::Failed(error),
-            Err(_) => Heard::Late,
-        }
-    }
-
-    async fn history(&self) -> proto::HistorySection {
-        let asked = self.asked("interactions");
-        let filter = Filter::all();
-        let timeline = Timeline {
-            party: self.party.unwrap_or_default(),
-            filter: &filter,
-            include_retracted: false,
-            as_of: None,
-            as_known_at: None,
-            after: None,
-            limit: INTERACTIONS,
-        };
-        let read = get_timeline(&self.cx.store, self.call.tenant(), &timeline);
-        let (status, views) = own(self.read("interactions.interactions.read", read).await, asked);
-        let interactions = views.unwrap_or_default().into_iter().map(|view| {
-            let interaction = to_interaction(view);
-            proto::Interaction { body: String::new(), ..interaction }
-        });
-        proto::HistorySection { status: Some(status), interactions: interactions.collect() }
-    }
-
-    async fn cases(&self) -> proto::CaseSection {
-        let asked = self.asked("interactions");
-        let read = async {
-            let filter = case_filter(UNSOLVED)?;
-            let list = CaseList { party: self.party, filter: &filter, ascending: false, after: None, limit: CASES + 1 };
-            list_cases(&self.cx.store, self.call.tenant(), &list).await
-        };
-        let (status, views) = own(self.read("interactions.cases.read", read).await, asked);
-        let views = views.unwrap_or_default();
-        let truncated = views.len() > CASES;
-        let cases = views.into_iter().take(CASES).map(|view| {
-            let case = to_case(view);
-            proto::Case { description: String::new(), ..case }
-        });
-        proto::CaseSection { status: Some(status), cases: cases.collect(), truncated }
-    }
-
-    async fn promises(&self) -> proto::CommitmentSection {
-        let asked = self.asked("interactions");
-        let read = async {
-            let filter = commitment_filter(OPEN)?;
-            let list = CommitmentList {
-                party: self.party,
-                case: None,
-                filter: &filter,
-                descending: false,
-                after: None,
-                limit: PROMISES + 1,
-            };
-            list_commitments(&self.cx.store, self.call.tenant(), &list).await
-        };
-        let (status, views) = own(self.read("interactions.commitments.read", read).await, asked);
-        let views = views.unwrap_or_default();
-        let truncated = views.len() > PROMISES;
-        let commitments = views.into_iter().take(PROMISES).map(|view| {
-            let commitment = to_commitment(view, asked.at);
-            proto::Commitment { description: String::new(), ..commitment }
-        });
-        proto::CommitmentSection { status: Some(status), commitments: commitments.collect(), truncated }
-    }
-}
-
-/// The status of a section of our own.
-fn own<T>(heard: Heard<T>, asked: Asked) -> (proto::SectionStatus, Option<T>) {
-    use proto::SectionState::{Fresh, Missing, Pending, Redacted};
-    let reason = why(&heard, "interactions");
-    let state = match &heard {
-        Heard::Said(_) => Fresh,
-        Heard::Nothing(_) | Heard::Nobody => Missing,
-        Heard::Forbidden(_) => Redacted,
-        Heard::Behind(_) | Heard::Failed(_) | Heard::Late => Pending,
-    };
-    match heard {
-        Heard::Said(said) => (section_status("interactions", state, reason, Some(asked)), Some(said)),
-        _ => (section_status("interactions", state, reason, None), None),
     }
 }
 

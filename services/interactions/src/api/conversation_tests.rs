@@ -16,7 +16,7 @@ use super::{Cases, Desk, Interactions};
 use crate::events::{holder, learn};
 use crate::fixture::{context, erase, party, request};
 use crate::options::InteractionOptions;
-use crate::workers::Keeper;
+use crate::workers::Memory;
 
 pub(super) const NUMBER: &str = "+351912345678";
 
@@ -71,7 +71,7 @@ impl Line {
     }
 
     fn over(cx: Context, options: InteractionOptions) -> Line {
-        let desk = Desk::new(cx.clone(), options.clone(), Keeper::default());
+        let desk = Desk::new(cx.clone(), options.clone(), Memory::default());
         let api = Interactions::new(cx.clone(), options);
         Line { desk, api, cases: Cases::new(cx.clone()), cx }
     }

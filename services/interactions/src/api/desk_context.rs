@@ -97,7 +97,7 @@ impl Desk {
         until: Instant,
     ) -> About<'a> {
         let purposes = &self.options.consent_purposes;
-        About { cx: &self.cx, call, at_least: None, party, medium, purposes, until }
+        About { cx: &self.cx, memory: &self.memory, call, at_least: None, party, medium, purposes, until }
     }
 
     /// Puts a context together within `budget` from `started` on.
@@ -137,7 +137,7 @@ impl Desk {
         if let (Of::Party(party), true, true) = (&wanted.about, sections.no_such_party, nothing) {
             return Err(Error::not_found(*party));
         }
-        self.keeper.keep(std::mem::take(&mut sections.keep), std::mem::take(&mut sections.want));
+        self.memory.keeper.keep(std::mem::take(&mut sections.keep), std::mem::take(&mut sections.want));
 
         let now = self.cx.world.now();
         let caller = self.caller(&about, &target).await;

@@ -19,7 +19,7 @@ use crate::domain::{Disposition, Medium, Route, Told};
 use crate::options::InteractionOptions;
 use crate::queries::{Asking, Caller, find_caller};
 use crate::store::{CallRow, alias_find, call_find, call_legs};
-use crate::workers::Keeper;
+use crate::workers::Memory;
 
 /// What an answer may take when nobody says otherwise, and what may be asked for, in milliseconds.
 const BUDGET: i32 = 300;
@@ -31,13 +31,13 @@ pub(super) const MOST_BUDGET: i32 = 5_000;
 pub(crate) struct Desk {
     pub(super) cx: Context,
     pub(super) options: InteractionOptions,
-    pub(super) keeper: Keeper,
+    pub(super) memory: Memory,
 }
 
 impl Desk {
     /// The service over its parts.
-    pub(crate) fn new(cx: Context, options: InteractionOptions, keeper: Keeper) -> Desk {
-        Desk { cx, options, keeper }
+    pub(crate) fn new(cx: Context, options: InteractionOptions, memory: Memory) -> Desk {
+        Desk { cx, options, memory }
     }
 }
 

@@ -18,12 +18,12 @@ use crate::events::{holder, learn};
 use crate::fixture::{Keep, by_tel, complaint, context, erase, keep, party, request, request_id, tenant};
 use crate::options::InteractionOptions;
 use crate::store::{Known, SectionKey};
-use crate::workers::Keeper;
+use crate::workers::Memory;
 
 const NUMBER: &str = "+351912345678";
 
 fn desk(cx: &Context) -> Desk {
-    Desk::new(cx.clone(), InteractionOptions::default(), Keeper::default())
+    Desk::new(cx.clone(), InteractionOptions::default(), Memory::default())
 }
 
 fn call(call_id: &str, number: &str) -> proto::Call {

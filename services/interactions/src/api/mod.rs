@@ -25,6 +25,9 @@ mod interaction_service;
 mod item_error;
 mod network;
 mod network_parts;
+mod own;
+#[cfg(test)]
+mod own_tests;
 mod paging;
 #[cfg(test)]
 mod pledge_tests;

@@ -200,6 +200,7 @@ mod tests {
     use crate::domain::Medium;
     use crate::fixture::{Keep, call, context, keep, tenant};
     use crate::store::Tie;
+    use crate::workers::Memory;
 
     const MIDDLE: Uuid = Uuid::from_u128(1);
 
@@ -245,8 +246,9 @@ mod tests {
             let cx = context(&place).await;
             let call = call("acme");
             let until = Instant::now() + Duration::from_secs(60);
+            let memory = Memory::default();
             let about = |until: Instant| About {
-                cx: &cx, call: &call, at_least: None, party: Some(MIDDLE), medium: Medium::Phone, purposes: &[], until,
+                cx: &cx, memory: &memory, call: &call, at_least: None, party: Some(MIDDLE), medium: Medium::Phone, purposes: &[], until,
             };
             let (two, three) = (Uuid::from_u128(2), Uuid::from_u128(3));
             // Nobody answers, and nothing is kept.
@@ -296,7 +298,7 @@ mod tests {
             let call = call("acme");
             let until = Instant::now() + Duration::from_secs(60);
             let about = About {
-                cx: &cx, call: &call, at_least: None, party: Some(MIDDLE), medium: Medium::Phone, purposes: &[], until,
+                cx: &cx, memory: &Memory::default(), call: &call, at_least: None, party: Some(MIDDLE), medium: Medium::Phone, purposes: &[], until,
             };
             cx.store.close().await;
             let (counts, unread) = about.matters(&[Uuid::from_u128(2)]).await;

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt, stream};
-use rapport_events::{Event, FeedBatch, FeedStream};
+use rapport_events::{FeedBatch, FeedStream};
 use rapport_proto::interactions::v1 as proto;
 use rapport_proto::interactions::v1::get_agent_context_request::About as Named;
 use rapport_proto::interactions::v1::watch_agent_context_request::About;
@@ -22,7 +22,8 @@ use tonic::metadata::{Ascii, MetadataValue};
 use super::context_change::{changed, kept, only, told, waits};
 use super::desk_context::{Composed, Of, Wanted};
 use super::desk_service::{Desk, MOST_BUDGET};
-use crate::domain::{Identifier, MAX_CANDIDATES, PartyName, SectionKind};
+use crate::domain::{Identifier, MAX_CANDIDATES, SectionKind};
+use crate::events;
 use crate::queries::TIES;
 use crate::store::{CallRow, Mark, Tie, alias_origins, call_find, holder_list, section_marks, tie_list};
 
@@ -240,61 +241,10 @@ impl Watcher {
     }
 
     fn concerns(&self, batch: &FeedBatch) -> bool {
-        // What cannot be decoded is nothing that this service wrote; whoever consumes it says so.
-        batch.events.iter().any(|event| self.named(event).is_ok_and(|named| named))
-    }
-
-    /// Whether an event names somebody whose events bear on the context.
-    fn named(&self, event: &Event) -> Result<bool, Error> {
-        let knows = |origin: &str, party: &str| {
-            let ids = [Uuid::try_parse(origin).ok(), PartyName::parse(party).ok().map(|name| name.uuid())];
-            ids.into_iter().flatten().any(|id| self.origins.contains(&id))
-        };
-        let any =
-            |participants: &[proto::RecordedParticipant]| participants.iter().any(|one| knows(&one.origin, &one.party));
-        if let Some(recorded) = event.decode::<proto::InteractionRecorded>() {
-            return Ok(any(&recorded?.participants));
-        }
-        if let Some(amended) = event.decode::<proto::InteractionAmended>() {
-            let amended = amended?;
-            return Ok(any(&amended.replaced) || any(&amended.after.unwrap_or_default().participants));
-        }
-        if let Some(retracted) = event.decode::<proto::InteractionRetracted>() {
-            return Ok(any(&retracted?.participants));
-        }
-        if let Some(attributed) = event.decode::<proto::OriginAttributed>() {
-            let attributed = attributed?;
+        batch.events.iter().any(|event| {
             // Somebody who was nobody's may be known now.
-            return Ok(self.basis.party.is_none() || knows(&attributed.origin, &attributed.party));
-        }
-        if let Some(reassigned) = event.decode::<proto::CaseReassigned>() {
-            let reassigned = reassigned?;
-            return Ok(knows(&reassigned.origin, &reassigned.party) || knows(&reassigned.previous_origin, ""));
-        }
-        if let Some(reassigned) = event.decode::<proto::CommitmentReassigned>() {
-            let reassigned = reassigned?;
-            return Ok(knows(&reassigned.origin, &reassigned.party) || knows(&reassigned.previous_origin, ""));
-        }
-        macro_rules! of {
-            ($($kind:ident $(.$party:ident)?),+) => {$(
-                if let Some(told) = event.decode::<proto::$kind>() {
-                    let told = told?;
-                    return Ok(knows(&told.origin, of!(party of told $(.$party)?)));
-                }
-            )+};
-            (party of $told:ident) => { "" };
-            (party of $told:ident .$party:ident) => { &$told.$party };
-        }
-        of!(
-            CaseOpened.party,
-            CaseTransitioned,
-            CaseAssigned,
-            CommitmentMade.party,
-            CommitmentFellDue.party,
-            CommitmentKept.party,
-            CommitmentBroken.party,
-            CommitmentWaived.party
-        );
-        Ok(false)
+            let known = self.basis.party.is_none() && event.decode::<proto::OriginAttributed>().is_some();
+            known || events::named(event).is_none_or(|ids| ids.iter().any(|id| self.origins.contains(id)))
+        })
     }
 }

@@ -1,7 +1,7 @@
 use super::coded;
 
 coded! {
-    /// A sort of section that the desk keeps of other services; each reads as what is said there.
+    /// A sort of section that the desk keeps; each reads as what is said of a party in a service.
     SectionKind {
         /// The party's card and roles.
         Card = 1 "card",
@@ -17,5 +17,7 @@ coded! {
         Near = 6 "near",
         /// How influential those near it are.
         Influence = 7 "influence",
+        /// Its last interactions, open cases and promises: what this service itself says.
+        Own = 8 "own",
     }
 }

@@ -6,6 +6,7 @@ mod desk_loyalty;
 mod desk_parties;
 mod desk_scores;
 mod identity;
+mod named;
 mod pace;
 mod produced;
 mod surveys;
@@ -21,6 +22,7 @@ pub(crate) use desk_scores::DeskScores;
 pub(crate) use identity::Identity;
 #[cfg(test)]
 pub(crate) use identity::tests::{holder, learn};
+pub(crate) use named::named;
 pub(crate) use produced::{case_opened, case_reassigned, case_transitioned, interaction_recorded};
 pub(crate) use surveys::{survey_created, survey_response_recorded};
 pub(crate) use versions::{interaction_amended, interaction_retracted, participants};

@@ -58,6 +58,8 @@ pub(crate) async fn learn(
             | SectionKind::Consents
             | SectionKind::Near
             | SectionKind::Influence => one_by_one(&asking, learning.purposes, kind, &keys).await?,
+            // Nobody is asked for it, and no feed marks it: see `queries::own`.
+            SectionKind::Own => Vec::new(),
         };
         let said = said.into_iter().map(|(key, position, plain)| (key.clone(), known(position, as_of, plain)));
         learned.extend(said);

@@ -9,8 +9,11 @@ mod held;
 mod influence;
 mod interactions;
 mod learned;
+mod own;
 mod said;
+mod shelf;
 mod surveys;
+mod touched;
 
 pub(crate) use ask::{Asking, HEALTH, TIES};
 pub(crate) use caller::{Caller, find_caller};
@@ -26,6 +29,9 @@ pub(crate) use interactions::{
     get_version, list_interactions,
 };
 pub(crate) use learned::{Learning, learn, nameless};
+pub(crate) use own::OwnSections;
+pub(crate) use shelf::Shelf;
 pub(crate) use surveys::{
     ResponseList, ResponseView, SurveyStats, get_response, get_survey, get_survey_stats, list_responses, list_surveys,
 };
+pub(crate) use touched::Touched;
