@@ -27,6 +27,8 @@ pub struct Method {
     pub requirement: Requirement,
     /// Whether either side sends a stream: such a call has no deadline of ours.
     pub streaming: bool,
+    /// Whether its request says how long the answer may take (`budget_ms`): such a method waits for positions itself.
+    pub budgeted: bool,
     pub(crate) index: usize,
 }
 
@@ -86,18 +88,26 @@ impl Methods {
                 &method.path,
                 Requirement::Permission(permission),
                 method.client_streaming || method.server_streaming,
+                method.input.get_field_by_name("budget_ms").is_some(),
             );
         }
         for (service, path, requirement, streaming) in PROCESS {
-            methods.push(service, path, *requirement, *streaming);
+            methods.push(service, path, *requirement, *streaming, false);
         }
         Ok(methods)
     }
 
-    fn push(&mut self, service: &'static str, path: &'static str, requirement: Requirement, streaming: bool) {
+    fn push(
+        &mut self,
+        service: &'static str,
+        path: &'static str,
+        requirement: Requirement,
+        streaming: bool,
+        budgeted: bool,
+    ) {
         let module = service.strip_prefix("rapport.").and_then(|rest| rest.split('.').next()).unwrap_or("");
         let index = self.all.len();
-        self.all.push(Method { path, service, module, requirement, streaming, index });
+        self.all.push(Method { path, service, module, requirement, streaming, budgeted, index });
         self.by_path.insert(path, index);
     }
 
@@ -122,7 +132,9 @@ mod tests {
         let methods = Methods::of_contract().unwrap();
         let subscribe = methods.at("/rapport.events.v1.EventService/Subscribe").unwrap();
         assert_eq!(subscribe.requirement, Requirement::Permission("events.feed.read"));
-        assert!(subscribe.streaming);
+        assert!(subscribe.streaming && !subscribe.budgeted);
+        let context = methods.at("/rapport.interactions.v1.DeskService/GetAgentContext").unwrap();
+        assert!(context.budgeted && !context.streaming);
         assert_eq!(subscribe.module, "events");
         assert_eq!(methods.at("/grpc.health.v1.Health/Check").unwrap().module, "");
         assert!(methods.at("/rapport.events.v1.EventService/Nothing").is_none());

@@ -25,6 +25,7 @@ rapport_testkit::each_world! {
         a_complaint_is_recorded_and_shows(&stage).await;
         an_end_before_its_beginning_finds_its_party(&stage).await;
         consents_show_as_they_stand(&stage).await;
+        a_consent_ends_by_itself(&stage).await;
         an_unhappy_neighbour_shows_while_the_tie_holds(&stage).await;
         neighbours_who_wait_or_are_influential_show(&stage).await;
         roles_that_conflict_are_warned_of(&stage).await;
@@ -289,6 +290,46 @@ async fn consents_show_as_they_stand(stage: &Stage) {
     let context = context_of(stage, party(&asked.name), &seen).await;
     let kinds: Vec<WarningKind> = context.warnings.iter().map(ContextWarning::kind).collect();
     assert!(kinds.contains(&WarningKind::NoServiceConsent), "{kinds:?}");
+}
+
+/// A consent that ends by its own date is not shown as given after that, though nothing tells of it.
+async fn a_consent_ends_by_itself(stage: &Stage) {
+    let (asked, _) = stage.party_at(person("Asked For A While")).await;
+    let shown = async |seen: &Positions| -> (ContextConsent, SectionStatus) {
+        let section = context_of(stage, party(&asked.name), seen).await.consents.expect("consents");
+        let of = section.consents.into_iter().find(|one| one.purpose == "survey").expect("a consent for surveys");
+        (of, section.status.expect("a status"))
+    };
+    // Long enough that it is shown and kept before it ends, also on a busy machine.
+    for seconds in [1, 2, 4, 8, 16, 32] {
+        let ends = after(now(), seconds);
+        let consent = Consent {
+            party: asked.name.clone(),
+            purpose: "survey".into(),
+            state: ConsentState::Granted.into(),
+            valid_to_time: Some(ends),
+            ..Default::default()
+        };
+        let request = RecordConsentRequest { consent: Some(consent), ..Default::default() };
+        let seen = positions(stage.privacy(ACME).record_consent(request).await.expect("recorded").metadata());
+        // The first time the answer may be kept, the second time it is what was kept.
+        shown(&seen).await;
+        let (before, status) = shown(&seen).await;
+        if before.allowed {
+            assert_eq!((status.state(), status.next_change_time), (SectionState::Fresh, Some(ends)), "{status:?}");
+            let check = stakeholders::CheckConsentRequest {
+                party: asked.name.clone(),
+                purpose: "survey".into(),
+                channel: "phone".into(),
+                ..Default::default()
+            };
+            while stage.privacy(ACME).check_consent(check.clone()).await.expect("checked").into_inner().allowed {}
+            let (ended, status) = shown(&Positions::new()).await;
+            assert_eq!((ended.allowed, ended.reason.as_str()), (false, "expired"), "{status:?}");
+            return;
+        }
+    }
+    panic!("a consent of 32 seconds ended before it was shown");
 }
 
 async fn an_unhappy_neighbour_shows_while_the_tie_holds(stage: &Stage) {

@@ -7,9 +7,10 @@ use rapport_proto::events::v1::SubscribeRequest;
 use rapport_proto::interactions::v1::get_agent_context_request::About;
 use rapport_proto::interactions::v1::*;
 use rapport_proto::stakeholders::v1 as stakeholders;
-use rapport_testkit::asserts::positions;
+use rapport_testkit::asserts::{at_least, positions};
 use rapport_testkit::place::StorePlace;
 use rapport_testkit::sandbox::{Sandbox, Topology};
+use tonic::Streaming;
 
 use super::desk::{begin, context_of};
 use super::messages::{after, by_party, contact, now, person, phone, record};
@@ -34,9 +35,13 @@ rapport_testkit::each_store! {
             // Paused: it holds its connections and never answers.
             let pid = stage.sandbox.pid(away).to_string();
             signal("-STOP", &pid);
+            let mut watched = if away == "scoring" { Some(watch_a_stranger(&stage).await) } else { None };
             let paused = once_noticed(&stage, &cast, away).await;
             signal("-CONT", &pid);
             while_away(&paused, &cast, away);
+            if let Some(watched) = &mut watched {
+                what_came_late_is_told(watched).await;
+            }
             stage.sandbox.kill_9(away).await;
             let killed = once_noticed(&stage, &cast, away).await;
             while_away(&killed, &cast, away);
@@ -145,17 +150,52 @@ async fn once_noticed(stage: &Stage, cast: &Cast, away: &str) -> AgentContext {
     }
 }
 
+/// The context of somebody of whom nobody asked, while scoring does not answer: their scores are still to come.
+async fn watch_a_stranger(stage: &Stage) -> Streaming<WatchAgentContextResponse> {
+    let (stranger, seen) = stage.party_at(person("Just In")).await;
+    let request = WatchAgentContextRequest {
+        about: Some(watch_agent_context_request::About::Party(stranger.name)),
+        budget_ms: i32::try_from(BUDGET.as_millis()).expect("small"),
+        ..Default::default()
+    };
+    let watched = stage.desk(AGENT).watch_agent_context(at_least(request, &seen)).await;
+    let mut watched = watched.expect("watched").into_inner();
+    let first = next(&mut watched).await.context.expect("a context");
+    let scores = first.scores.expect("scores");
+    assert_eq!(status(&scores.status).state(), SectionState::Pending, "{scores:?}");
+    assert!(scores.scores.is_empty(), "{scores:?}");
+    watched
+}
+
+/// Nothing happens but that scoring answers again.
+async fn what_came_late_is_told(watched: &mut Streaming<WatchAgentContextResponse>) {
+    loop {
+        let message = next(watched).await;
+        let scores = message.context.and_then(|context| context.scores);
+        if scores.is_some_and(|scores| status(&scores.status).state() == SectionState::Fresh) {
+            assert!(message.changed.iter().any(|field| field == "scores"), "{:?}", message.changed);
+            return;
+        }
+    }
+}
+
 async fn in_time(stage: &Stage, cast: &Cast, away: &str) -> AgentContext {
     let request = GetAgentContextRequest {
         about: Some(About::Call(cast.call.name.clone())),
         budget_ms: i32::try_from(BUDGET.as_millis()).expect("small"),
         ..Default::default()
     };
-    let started = Instant::now();
-    let answer = stage.desk(AGENT).get_agent_context(request).await.expect("a context, whoever is away");
-    let took = started.elapsed();
-    assert!(took < BUDGET + GRACE, "{away} is away, and the context took {took:?}");
-    answer.into_inner()
+    let ask = async |seen: &Positions| {
+        let started = Instant::now();
+        let asked = stage.desk(AGENT).get_agent_context(at_least(request.clone(), seen)).await;
+        let (answer, took) = (asked.expect("a context, whoever is away"), started.elapsed());
+        assert!(took < BUDGET + GRACE, "{away} is away, and the context took {took:?}");
+        answer
+    };
+    // What can never be reached is waited for within the budget too.
+    let never = ask(&Positions::from([(away.to_owned(), i64::MAX)])).await;
+    assert!(never.metadata().contains_key("rapport-stale"), "{away}: {:?}", never.metadata());
+    ask(&Positions::new()).await.into_inner()
 }
 
 fn status(status: &Option<SectionStatus>) -> &SectionStatus {
@@ -190,6 +230,10 @@ fn while_away(context: &AgentContext, cast: &Cast, away: &str) {
     } else {
         assert_ne!(status(&network.status).state(), SectionState::Fresh, "{away}: {network:?}");
     }
+    // Who calls was found in the own index, which is as new as the feed that fills it.
+    let caller = status(&context.caller.as_ref().expect("a caller").status);
+    let expected = if away == "stakeholders" { SectionState::Stale } else { SectionState::Fresh };
+    assert_eq!(caller.state(), expected, "{away}: {caller:?}");
     let told =
         context.warnings.iter().find(|one| one.kind() == WarningKind::NotFresh).expect("said that it is not fresh");
     assert!(told.text.contains(away), "{}", told.text);

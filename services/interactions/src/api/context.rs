@@ -57,6 +57,26 @@ pub(super) struct Sections {
     pub(super) no_such_party: bool,
 }
 
+impl Sections {
+    /// Sections that say nothing but this.
+    pub(super) fn all(status: impl Fn() -> Option<proto::SectionStatus>) -> Sections {
+        Sections {
+            card: proto::CardSection { status: status(), ..Default::default() },
+            history: proto::HistorySection { status: status(), ..Default::default() },
+            cases: proto::CaseSection { status: status(), ..Default::default() },
+            promises: proto::CommitmentSection { status: status(), ..Default::default() },
+            scores: proto::ScoreSection { status: status(), ..Default::default() },
+            value: proto::ValueSection { status: status(), ..Default::default() },
+            loyalty: proto::LoyaltySection { status: status(), ..Default::default() },
+            consents: proto::ConsentSection { status: status(), ..Default::default() },
+            network: proto::NetworkSection { status: status(), ..Default::default() },
+            keep: Vec::new(),
+            want: Vec::new(),
+            no_such_party: false,
+        }
+    }
+}
+
 /// A section, and what is to be kept of it.
 pub(super) struct Told<S> {
     pub(super) section: S,
@@ -153,8 +173,12 @@ impl<'a> About<'a> {
                 shelf.put(tenant, party, standings, Arc::clone(&held));
                 held
             }
-            // Nothing kept is what there is then.
-            Ok(Err(_)) | Err(_) => Arc::default(),
+            // Nothing kept is what there is then: every service is asked.
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "what is kept of a party cannot be read");
+                Arc::default()
+            }
+            Err(_) => Arc::default(),
         }
     }
 
@@ -171,7 +195,8 @@ impl<'a> About<'a> {
             position: progress.position,
             unknown: false,
             away: if lost || silent { format!("{source} is not there") } else { String::new() },
-            lagging: progress.behind_since.is_some_and(|since| since.elapsed() > LAG),
+            // What stands in the parking table is before the position, and nobody knows here of whom it speaks.
+            lagging: progress.parked > 0 || progress.behind_since.is_some_and(|since| since.elapsed() > LAG),
             reached: self.reached(source, progress.position),
         }
     }

@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 use rapport_proto::interactions::v1 as proto;
 use rapport_proto::interactions::v1::get_agent_context_request::About as Named;
 use rapport_rpc::{Call, wire};
+use rapport_server::Context;
 use rapport_types::Uuid;
 use rapport_types::error::{Collector, Error};
+use rapport_types::time::Timestamp;
 use tonic::metadata::{Ascii, MetadataValue};
 
 use super::advice::{next_best_action, warnings};
-use super::context::About;
+use super::context::{About, Sections};
 use super::convert_call::{identifier, medium, to_identifier, to_resolution, to_transfers};
 use super::desk_service::{Desk, budget, until};
 use crate::domain::{CallName, Identifier, Match, Medium, PartyName, Resolution, Told};
-use crate::queries::{Asked, Asking, find_caller, section_status};
+use crate::queries::{Asked, Asking, Found, find_caller, section_status};
 use crate::store::CallRow;
 
 /// What is asked for, checked.
@@ -72,6 +74,7 @@ struct Target {
     call: Option<CallRow>,
     party: Option<Uuid>,
     resolution: Option<Resolution>,
+    found: Found,
     identifier: Option<Identifier>,
     named: HashMap<Uuid, (String, Vec<String>)>,
     transfers: Vec<proto::CallTransfer>,
@@ -120,6 +123,7 @@ impl Desk {
                 call: None,
                 party: Some(party.uuid()),
                 resolution: None,
+                found: Found::Before,
                 identifier: None,
                 named: HashMap::new(),
                 transfers: Vec::new(),
@@ -141,27 +145,9 @@ impl Desk {
 
         let now = self.cx.world.now();
         let caller = self.caller(&about, &target).await;
-        let resolution = target.resolution.as_ref();
-        let context = proto::AgentContext {
-            call: target.call.as_ref().map(|row| row.name().to_string()).unwrap_or_default(),
-            party: super::convert::to_party(target.party),
-            as_of_time: Some(wire::to_timestamp(now)),
-            spent_ms: i32::try_from(started.elapsed().as_millis()).unwrap_or(i32::MAX),
-            medium: i32::from(medium.code()),
-            warnings: warnings(&sections, resolution),
-            next_best_action: next_best_action(&sections, target.party.is_some(), resolution, now),
-            caller: Some(caller),
-            card: Some(sections.card),
-            history: Some(sections.history),
-            cases: Some(sections.cases),
-            promises: Some(sections.promises),
-            scores: Some(sections.scores),
-            value: Some(sections.value),
-            loyalty: Some(sections.loyalty),
-            consents: Some(sections.consents),
-            network: Some(sections.network),
-        };
-        let context = super::context::aged(context, now);
+        let call = target.call.as_ref().map(|row| row.name().to_string()).unwrap_or_default();
+        let whom = Whom { call, party: target.party, medium };
+        let context = whom.told(sections, caller, target.resolution.as_ref(), now, started);
         let unclaimed = target.identifier.filter(|_| target.party.is_none());
         Ok(Composed { context, call: target.call, party: target.party, unclaimed })
     }
@@ -178,6 +164,7 @@ impl Desk {
             return Ok(Target {
                 party: Some(party),
                 resolution: Some(resolution),
+                found: Found::Index,
                 identifier,
                 named: HashMap::new(),
                 call: Some(row),
@@ -202,11 +189,13 @@ impl Desk {
         let half = now + until.saturating_duration_since(now) / 2;
         let left = half.saturating_duration_since(now).max(Duration::from_millis(1));
         let asking = Asking::new(&self.cx, call.tenant(), left, call.traceparent.as_deref());
-        let caller = find_caller(&self.cx.store, &asking, call.tenant(), identifier, country, half).await?;
+        let caller =
+            find_caller(&self.cx.store, &asking, call.tenant(), identifier, country, half, self.away(call)).await?;
         Ok(Target {
             call: None,
             party: caller.resolution.party,
             resolution: Some(caller.resolution),
+            found: caller.found,
             identifier: caller.identifier,
             named: caller.named,
             transfers: Vec::new(),
@@ -214,15 +203,27 @@ impl Desk {
     }
 
     async fn caller(&self, about: &About<'_>, target: &Target) -> proto::CallerSection {
-        use proto::SectionState::{Fresh, Missing, Pending};
+        use proto::SectionState::{Fresh, Missing, Pending, Stale};
         let Some(resolution) = &target.resolution else {
             let status =
                 section_status("interactions", Missing, "a party was asked for, not a caller".to_owned(), None);
             return proto::CallerSection { status: Some(status), ..proto::CallerSection::default() };
         };
         let asked: Asked = about.asked("stakeholders");
-        let status = match resolution.matched() {
-            Match::Pending => section_status("stakeholders", Pending, resolution.reason.clone(), None),
+        let standing = about.standing("stakeholders");
+        let status = match (resolution.matched(), target.found) {
+            (Match::Pending, _) => section_status("stakeholders", Pending, resolution.reason.clone(), None),
+            (_, Found::Guessed) => {
+                ageless(section_status("stakeholders", Stale, resolution.reason.clone(), Some(asked)))
+            }
+            // The own index is as new as the feed that fills it.
+            (_, Found::Index) if !standing.away.is_empty() => {
+                ageless(section_status("stakeholders", Stale, standing.away.clone(), Some(asked)))
+            }
+            (_, Found::Index) if standing.lagging => {
+                let reason = "what stakeholders tells is not all applied yet".to_owned();
+                section_status("stakeholders", Pending, reason, Some(asked))
+            }
             _ => section_status("stakeholders", Fresh, String::new(), Some(asked)),
         };
         let mut message = to_resolution(resolution, target.party);
@@ -233,5 +234,72 @@ impl Desk {
             identifier: target.identifier.as_ref().map(to_identifier),
             transfers: target.transfers.clone(),
         }
+    }
+}
+
+/// A status of what the feed told at moments of its own.
+fn ageless(status: proto::SectionStatus) -> proto::SectionStatus {
+    proto::SectionStatus { as_of_time: None, ..status }
+}
+
+/// What is told of a party, or of nobody, when the own database does not answer in time: that nothing is known yet.
+pub(super) fn late(wanted: &Wanted, cx: &Context, started: Instant) -> proto::AgentContext {
+    let status = || {
+        let reason = "the desk's own database did not answer in time".to_owned();
+        Some(section_status("interactions", proto::SectionState::Pending, reason, None))
+    };
+    let (call, party, identifier) = match &wanted.about {
+        Of::Call(name) => (name.to_string(), None, None),
+        Of::Party(party) => (String::new(), Some(party.uuid()), None),
+        Of::Identifier(identifier) => (String::new(), None, identifier.as_ref()),
+    };
+    let medium = wanted.medium.unwrap_or(Medium::Phone);
+    let caller = proto::CallerSection {
+        status: status(),
+        identifier: identifier.map(to_identifier),
+        ..proto::CallerSection::default()
+    };
+    let about = Whom { call, party, medium };
+    about.told(Sections::all(status), caller, None, cx.world.now(), started)
+}
+
+/// Whom a context is about, and on which medium.
+struct Whom {
+    /// The name of the call; empty when there is none.
+    call: String,
+    party: Option<Uuid>,
+    medium: Medium,
+}
+
+impl Whom {
+    /// The context of these sections, with what follows from them.
+    fn told(
+        self,
+        sections: Sections,
+        caller: proto::CallerSection,
+        resolution: Option<&Resolution>,
+        now: Timestamp,
+        started: Instant,
+    ) -> proto::AgentContext {
+        let context = proto::AgentContext {
+            call: self.call,
+            party: super::convert::to_party(self.party),
+            as_of_time: Some(wire::to_timestamp(now)),
+            spent_ms: i32::try_from(started.elapsed().as_millis()).unwrap_or(i32::MAX),
+            medium: i32::from(self.medium.code()),
+            warnings: warnings(&sections, resolution),
+            next_best_action: next_best_action(&sections, self.party.is_some(), resolution, now),
+            caller: Some(caller),
+            card: Some(sections.card),
+            history: Some(sections.history),
+            cases: Some(sections.cases),
+            promises: Some(sections.promises),
+            scores: Some(sections.scores),
+            value: Some(sections.value),
+            loyalty: Some(sections.loyalty),
+            consents: Some(sections.consents),
+            network: Some(sections.network),
+        };
+        super::context::aged(context, now)
     }
 }

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use rapport_proto::interactions::v1 as proto;
 use rapport_proto::interactions::v1::desk_service_server::DeskService;
-use rapport_rpc::{Call, Reply, handle, header, reply_stream, wire, written};
+use rapport_rpc::{Call, Reply, handle, reply_stream, wire, written};
 use rapport_server::Context;
 use rapport_store::{Committed, read_error};
 use rapport_types::error::{Collector, Error, FieldError};
@@ -12,12 +12,13 @@ use tonic::codegen::BoxStream;
 use tonic::{Request, Response};
 
 use super::convert_call::{Handed, ending, handover, to_call, told};
-use super::desk_context::Wanted;
+use super::desk_context::{Wanted, late};
+use super::seen::Seen;
 use super::watch_context;
 use crate::commands::{BeginCall, EndCall, FollowUp, TransferCall};
 use crate::domain::{Disposition, Medium, Route, Told};
 use crate::options::InteractionOptions;
-use crate::queries::{Asking, Caller, find_caller};
+use crate::queries::{Asking, Caller, Found, find_caller};
 use crate::store::{CallRow, alias_find, call_find, call_legs};
 use crate::workers::Memory;
 
@@ -45,16 +46,23 @@ impl Desk {
 impl DeskService for Desk {
     async fn begin_call(&self, request: Request<proto::BeginCallRequest>) -> Reply<proto::Call> {
         let started = Instant::now();
-        handle(request, |call, request| self.begin(call, request, started)).await
+        let seen = Seen::of(&request)?;
+        handle(request, |call, request| self.begin(call, request, seen, started)).await
     }
 
     async fn get_agent_context(&self, request: Request<proto::GetAgentContextRequest>) -> Reply<proto::AgentContext> {
         let started = Instant::now();
-        let at_least = request.metadata().get(header::AT_LEAST).cloned();
+        let seen = Seen::of(&request)?;
         handle(request, |call, request| async move {
             let wanted = Wanted::parse(&request)?;
-            let composed = self.compose(&call, &wanted, at_least, started, wanted.budget).await?;
-            Ok(Response::new(composed.context))
+            let behind = seen.wait(&self.cx, until(started, wanted.budget)).await;
+            let composed = self.compose(&call, &wanted, seen.header(), started, wanted.budget);
+            // Every service is waited for until then at most; the own database may be as slow as any of them.
+            let context = match tokio::time::timeout_at((started + wanted.budget).into(), composed).await {
+                Ok(composed) => composed?.context,
+                Err(_) => late(&wanted, &self.cx, started),
+            };
+            Ok(behind.told(Response::new(context)))
         })
         .await
     }
@@ -66,10 +74,10 @@ impl DeskService for Desk {
         request: Request<proto::WatchAgentContextRequest>,
     ) -> Reply<Self::WatchAgentContextStream> {
         let started = Instant::now();
-        let at_least = request.metadata().get(header::AT_LEAST).cloned();
+        let seen = Seen::of(&request)?;
         handle(request, |call, request| async move {
-            let changes = watch_context::changes(self, call, request, at_least, started).await?;
-            Ok(Response::new(reply_stream(changes)))
+            let (changes, behind) = watch_context::changes(self, call, request, seen, started).await?;
+            Ok(behind.told(Response::new(reply_stream(changes))))
         })
         .await
     }
@@ -111,6 +119,7 @@ impl Desk {
         &self,
         call: Call,
         request: proto::BeginCallRequest,
+        seen: Seen,
         started: Instant,
     ) -> Result<Response<proto::Call>, Error> {
         let store = &self.cx.store;
@@ -126,6 +135,7 @@ impl Desk {
         let scope = call.scope(call.method, &request.request_id, &request)?;
         let (id, talk) = self.ids(&call, &told);
         let until = until(started, budget);
+        let behind = seen.wait(&self.cx, until).await;
         let legs = self.legs(&call, talk).await?;
         let caller = match legs.iter().find(|row| row.id == id && row.begun) {
             // Told before: nobody is asked again.
@@ -134,15 +144,16 @@ impl Desk {
                 let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
                 let asking = Asking::new(&self.cx, call.tenant(), left, call.traceparent.as_deref());
                 let country = message.country_code.to_ascii_uppercase();
-                find_caller(store, &asking, call.tenant(), told.identifier.as_ref(), &country, until).await?
+                let away = self.away(&call);
+                find_caller(store, &asking, call.tenant(), told.identifier.as_ref(), &country, until, away).await?
             }
         };
-        let Caller { resolution, identifier, named, own } = caller;
+        let Caller { resolution, identifier, named, found } = caller;
         told.identifier = identifier.or(told.identifier);
-        let route = self.route(&call, talk, &told, resolution.party.filter(|_| !own));
+        let route = self.route(&call, talk, &told, resolution.party.filter(|_| found != Found::Index));
         let command = BeginCall { id, talk, told, resolution, route, cases: opened(&legs) };
         let committed = store.submit(scope, command).await?;
-        self.answer(&call, committed, &named).await
+        Ok(behind.told(self.answer(&call, committed, &named).await?))
     }
 
     async fn end(&self, call: Call, request: proto::EndCallRequest) -> Result<Response<proto::Call>, Error> {
@@ -208,6 +219,12 @@ impl Desk {
         let store = &self.cx.store;
         let tenant = call.tenant();
         (store.blind(tenant, "call", &told.key()), store.blind(tenant, "conversation", told.talk_key()))
+    }
+
+    /// Whether the stakeholders service is known to be away: its feed says nothing.
+    pub(super) fn away(&self, call: &Call) -> bool {
+        let about = self.about(call, None, Medium::Phone, Instant::now());
+        !about.standing("stakeholders").away.is_empty()
     }
 
     async fn legs(&self, call: &Call, talk: Uuid) -> Result<Vec<CallRow>, Error> {

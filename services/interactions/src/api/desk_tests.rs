@@ -1,16 +1,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
 use prost::{Message, Name};
 use rapport_proto::interactions::v1 as proto;
 use rapport_proto::interactions::v1::desk_service_server::DeskService;
 use rapport_proto::interactions::v1::get_agent_context_request::About;
 use rapport_proto::interactions::v1::interaction_service_server::InteractionService;
 use rapport_server::Context;
-use rapport_store::Sql;
+use rapport_store::{Outbox, Sql, StoreError, Tx, Work};
 use rapport_testkit::asserts::violated_fields;
 use rapport_testkit::place::StorePlace;
 use rapport_testkit::{Code, assert_reason, each_store};
 use rapport_types::{Uuid, reason};
+use tokio::sync::oneshot;
 
 use super::{Cases, Desk, Interactions};
 use crate::domain::SectionKind;
@@ -412,4 +416,56 @@ each_store! {
         assert!(interactions(&cx).await.is_empty());
         cx.store.close().await;
     }
+}
+
+/// Holds a lock on what a context is read from, until it is told to let go.
+struct Stall {
+    held: std::sync::Mutex<Option<oneshot::Sender<()>>>,
+    release: tokio::sync::Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+#[async_trait]
+impl Work for Stall {
+    type Output = ();
+
+    async fn run(&self, tx: &Tx, _out: &mut Outbox) -> Result<(), StoreError> {
+        Sql::new(tx.db(), "LOCK TABLE desk_section, interaction, alias IN ACCESS EXCLUSIVE MODE")
+            .execute(tx.db())
+            .await?;
+        let held = self.held.lock().unwrap().take();
+        held.unwrap().send(()).unwrap();
+        let release = self.release.lock().await.take();
+        let _ = release.unwrap().await;
+        Ok(())
+    }
+}
+
+/// SQLite's readers wait for nobody: the test is of PostgreSQL alone.
+#[test]
+fn a_context_keeps_its_budget_while_the_own_database_stalls() {
+    rapport_testkit::block_on(async {
+        let place = StorePlace::postgres().await;
+        let cx = context(&place).await;
+        let ((held, is_held), (let_go, release)) = (oneshot::channel(), oneshot::channel());
+        let stall = Stall { held: Some(held).into(), release: tokio::sync::Mutex::new(Some(release)) };
+        let stalled = tokio::spawn({
+            let store = cx.store.clone();
+            async move { store.run(stall).await }
+        });
+        is_held.await.unwrap();
+        let (about, budget) = (About::Party(party(1)), Duration::from_millis(200));
+        let message = proto::GetAgentContextRequest { about: Some(about), budget_ms: 200, ..Default::default() };
+        let started = Instant::now();
+        let context = desk(&cx).get_agent_context(request("acme", message)).await.unwrap().into_inner();
+        let took = started.elapsed();
+        // A busy machine may be late by itself; a statement would wait for seconds.
+        assert!(took < budget * 5, "{took:?}");
+        assert_eq!(context.party, party(1));
+        let history = context.history.unwrap().status.unwrap();
+        assert_eq!(history.state(), proto::SectionState::Pending, "{history:?}");
+        assert!(context.warnings.iter().any(|one| one.kind() == proto::WarningKind::NotFresh));
+        let_go.send(()).unwrap();
+        stalled.await.unwrap().unwrap();
+        cx.store.close().await;
+    });
 }

@@ -34,6 +34,7 @@ mod pledge_tests;
 #[cfg(test)]
 mod reassign_tests;
 mod recording;
+mod seen;
 mod stream;
 mod survey_service;
 #[cfg(test)]

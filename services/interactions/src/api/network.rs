@@ -122,7 +122,7 @@ impl About<'_> {
             if let Ok(mut reason) = reason.lock() {
                 *reason = why(&heard, "stakeholders");
             }
-            heard.and(|(neighbors, truncated)| Ok(nameless(neighbors, truncated)))
+            heard.and(|near| Ok(nameless(near)))
         };
         let told = self.told(book, standing, "", |_: &proto::NetworkSection| true, ask).await;
         let reason = reason.into_inner().unwrap_or_default();

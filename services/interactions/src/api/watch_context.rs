@@ -17,11 +17,11 @@ use rapport_rpc::{Call, until_stopped};
 use rapport_store::read_error;
 use rapport_types::Uuid;
 use rapport_types::error::{Error, Kind};
-use tonic::metadata::{Ascii, MetadataValue};
 
 use super::context_change::{changed, kept, only, told, waits};
 use super::desk_context::{Composed, Of, Wanted};
-use super::desk_service::{Desk, MOST_BUDGET};
+use super::desk_service::{Desk, MOST_BUDGET, until};
+use super::seen::{Behind, Seen as Asked};
 use crate::domain::{Identifier, MAX_CANDIDATES, SectionKind};
 use crate::events;
 use crate::queries::TIES;
@@ -42,9 +42,9 @@ pub(super) async fn changes(
     desk: &Desk,
     call: Call,
     request: proto::WatchAgentContextRequest,
-    at_least: Option<MetadataValue<Ascii>>,
+    seen: Asked,
     started: Instant,
-) -> Result<impl Stream<Item = Result<proto::WatchAgentContextResponse, Error>> + Send + 'static, Error> {
+) -> Result<(impl Stream<Item = Result<proto::WatchAgentContextResponse, Error>> + Send + 'static, Behind), Error> {
     let proto::WatchAgentContextRequest { about, country_code, medium, budget_ms } = request;
     let about = about.map(|about| match about {
         About::Call(name) => Named::Call(name),
@@ -54,7 +54,8 @@ pub(super) async fn changes(
     let wanted = Wanted::parse(&proto::GetAgentContextRequest { about, country_code, medium, budget_ms })?;
     // The feed first: what happens while the context is put together is then seen after it.
     let feed = subscribe(desk, &call).await?;
-    let composed = desk.compose(&call, &wanted, at_least, started, wanted.budget).await?;
+    let behind = seen.wait(&desk.cx, until(started, wanted.budget)).await;
+    let composed = desk.compose(&call, &wanted, seen.header(), started, wanted.budget).await?;
     let ended = ended(&wanted, &composed);
     let first =
         proto::WatchAgentContextResponse { context: Some(composed.context.clone()), changed: Vec::new(), ended };
@@ -70,7 +71,7 @@ pub(super) async fn changes(
             Err(error) => Some((Err(error), None)),
         }
     });
-    Ok(until_stopped(stream::iter([Ok(first)]).chain(rest), stopping))
+    Ok((until_stopped(stream::iter([Ok(first)]).chain(rest), stopping), behind))
 }
 
 async fn subscribe(desk: &Desk, call: &Call) -> Result<FeedStream, Error> {

@@ -19,8 +19,9 @@ use rapport_proto::stakeholders::v1::identity_service_client::IdentityServiceCli
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
 use rapport_proto::stakeholders::v1::privacy_service_client::PrivacyServiceClient;
 use rapport_proto::stakeholders::v1::relationship_service_client::RelationshipServiceClient;
-use rapport_rpc::{error_of, header, outgoing};
+use rapport_rpc::{error_of, header, outgoing, wire};
 use rapport_server::Context;
+use rapport_store::read_error;
 use rapport_types::error::{Error, Kind};
 use rapport_types::{TenantId, Uuid, reason};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -29,6 +30,7 @@ use tonic::{Request, Response, Status};
 use super::influence::InfluenceSection;
 use super::said;
 use crate::domain::PartyName;
+use crate::store::tie_turn;
 
 /// How many parties one question names: the answer has to fit into one message, however much is known of them.
 const PARTIES: usize = 50;
@@ -105,9 +107,10 @@ impl<'a> Asking<'a> {
             let names = some.iter().map(|party| PartyName::new(*party).to_string()).collect();
             let request = self.request(stakeholders::BatchGetPartiesRequest { names });
             let answer = self.answer(client.clone().batch_get_parties(request).await)?;
+            let now = self.cx.world.now();
             for party in answer.parties {
                 if let Ok(name) = PartyName::parse(&party.name) {
-                    found.insert(name.uuid(), said::card(party));
+                    found.insert(name.uuid(), said::card(party, now));
                 }
             }
         }
@@ -197,11 +200,18 @@ impl<'a> Asking<'a> {
         for purpose in purposes {
             asked.push(self.consent(party, channel, purpose));
         }
-        let consents = futures::future::try_join_all(asked).await?;
-        Ok(proto::ConsentSection { status: None, consents })
+        let (consents, changes): (Vec<_>, Vec<_>) = futures::future::try_join_all(asked).await?.into_iter().unzip();
+        let status = said::turning(changes.into_iter().flatten(), self.cx.world.now());
+        Ok(proto::ConsentSection { status, consents })
     }
 
-    async fn consent(&self, party: Uuid, channel: &str, purpose: &str) -> Result<proto::ContextConsent, Error> {
+    /// A consent, and when it may change by itself.
+    async fn consent(
+        &self,
+        party: Uuid,
+        channel: &str,
+        purpose: &str,
+    ) -> Result<(proto::ContextConsent, Option<prost_types::Timestamp>), Error> {
         let mut client = PrivacyServiceClient::new(self.cx.peers.transport("stakeholders"));
         let request = self.request(stakeholders::CheckConsentRequest {
             party: PartyName::new(party).to_string(),
@@ -210,11 +220,12 @@ impl<'a> Asking<'a> {
             ..stakeholders::CheckConsentRequest::default()
         });
         let checked = self.answer(client.check_consent(request).await)?;
-        Ok(said::consent(purpose, channel, &checked))
+        Ok((said::consent(purpose, channel, &checked), checked.next_change_time))
     }
 
-    /// Who is near a party, the strongest ties first, and whether there are more.
-    pub(crate) async fn near(&self, party: Uuid) -> Result<(Vec<proto::ContextNeighbor>, bool), Error> {
+    /// Who is near a party, the strongest ties first, whether there are more, and when that changes by itself.
+    pub(crate) async fn near(&self, party: Uuid) -> Result<proto::NetworkSection, Error> {
+        let now = self.cx.world.now();
         let mut client = RelationshipServiceClient::new(self.cx.peers.transport("stakeholders"));
         let most = TIES as i32;
         let request = stakeholders::GetNeighborhoodRequest {
@@ -226,7 +237,11 @@ impl<'a> Asking<'a> {
             ..stakeholders::GetNeighborhoodRequest::default()
         };
         let answer = self.answer(client.get_neighborhood(self.request(request)).await)?;
-        Ok(said::near(party, answer))
+        let (neighbors, truncated) = said::near(party, answer);
+        // The feed told of every tie with its dates, also of those that do not hold yet.
+        let turn = tie_turn(self.cx.store.reader(), self.tenant, party, now).await.map_err(read_error)?;
+        let status = said::turning(turn.map(wire::to_timestamp), now);
+        Ok(proto::NetworkSection { status, neighbors, truncated, ..proto::NetworkSection::default() })
     }
 
     /// How influential parties are; a sentence in place of it where there is nothing to say.

@@ -4,7 +4,7 @@ use std::time::Instant;
 use rapport_proto::stakeholders::v1 as stakeholders;
 use rapport_store::{Store, read_error};
 use rapport_types::error::{Error, Kind};
-use rapport_types::{TenantId, Uuid};
+use rapport_types::{TenantId, Uuid, reason};
 
 use super::ask::Asking;
 use crate::domain::{Candidate, Identifier, MAX_CANDIDATES, Match, PartyName, Resolution};
@@ -21,23 +21,36 @@ pub(crate) struct Caller {
     pub(crate) identifier: Option<Identifier>,
     /// Names and roles that came with the answer.
     pub(crate) named: HashMap<Uuid, (String, Vec<String>)>,
-    /// The own index said so: the identifier leads to the party by itself.
-    pub(crate) own: bool,
+    /// How it is known.
+    pub(crate) found: Found,
+}
+
+/// How it is known who a caller is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It was said before, or there is nothing to find.
+    Before,
+    /// The own index says so: the identifier leads to the party by itself.
+    Index,
+    /// The stakeholders service said so.
+    Asked,
+    /// Nobody could be asked: this is what the own index has.
+    Guessed,
 }
 
 impl Caller {
     /// A caller who was found before.
     pub(crate) fn unasked(resolution: Resolution) -> Caller {
-        Caller::plain(resolution, None)
+        Caller::plain(resolution, None, Found::Before)
     }
 
-    fn plain(resolution: Resolution, identifier: Option<&Identifier>) -> Caller {
-        Caller { resolution, identifier: identifier.cloned(), named: HashMap::new(), own: false }
+    fn plain(resolution: Resolution, identifier: Option<&Identifier>, found: Found) -> Caller {
+        Caller { resolution, identifier: identifier.cloned(), named: HashMap::new(), found }
     }
 }
 
 /// Finds who is behind an identifier: in the own index first, then by asking the stakeholders service until `until`.
-/// Nobody is recorded, and a service that does not answer is no failure.
+/// Nobody is recorded, and a service that does not answer is no failure; one that is known to be `away` is not asked.
 ///
 /// # Errors
 /// Unavailable, when the own database does not answer.
@@ -48,29 +61,34 @@ pub(crate) async fn find_caller(
     identifier: Option<&Identifier>,
     country_code: &str,
     until: Instant,
+    away: bool,
 ) -> Result<Caller, Error> {
     let Some(identifier) = identifier.filter(|identifier| !identifier.withheld()) else {
         let withheld = Resolution::new(Match::Withheld, "the identifier was withheld", Vec::new());
-        return Ok(Caller::plain(withheld, None));
+        return Ok(Caller::plain(withheld, None, Found::Before));
     };
     let index = store.blind(tenant, "identifier", &identifier.comparable());
     let keys = std::iter::once((tenant.clone(), index)).collect();
     let held = identifier_find(store.reader(), &keys).await.map_err(read_error)?.into_values().next();
     if let Some(party) = held.and_then(|held| held.party) {
-        let found = Caller::plain(Resolution::resolved(party, HOLDS), Some(identifier));
-        return Ok(Caller { own: true, ..found });
+        return Ok(Caller::plain(Resolution::resolved(party, HOLDS), Some(identifier), Found::Index));
     }
-    let asked = asking.resolve(identifier.scheme_name(), identifier.given(), country_code);
+    let asked = async {
+        if away {
+            return Err(Error::new(Kind::Unavailable, reason::PEER_UNAVAILABLE, "the service is known to be away"));
+        }
+        asking.resolve(identifier.scheme_name(), identifier.given(), country_code).await
+    };
     match tokio::time::timeout_at(until.into(), asked).await {
         Ok(Ok(answer)) => Ok(told(identifier, answer)),
         // It reads identifiers better than we do: what it cannot read belongs to nobody.
         Ok(Err(error)) if error.kind == Kind::Invalid => {
             let unknown = Resolution::new(Match::Unknown, "the identifier cannot be read", Vec::new());
-            Ok(Caller::plain(unknown, Some(identifier)))
+            Ok(Caller::plain(unknown, Some(identifier), Found::Asked))
         }
         Ok(Err(_)) | Err(_) => {
             let holders = holder_list(store.reader(), tenant, index, MAX_CANDIDATES).await.map_err(read_error)?;
-            Ok(Caller::plain(guessed(&holders), Some(identifier)))
+            Ok(Caller::plain(guessed(&holders), Some(identifier), Found::Guessed))
         }
     }
 }
@@ -137,7 +155,12 @@ fn told(identifier: &Identifier, answer: stakeholders::ResolvePartyResponse) -> 
     let normalized = read
         .filter(|read| read.reading() == stakeholders::IdentifierReading::Read && !read.normalized_value.is_empty())
         .and_then(|read| Identifier::new(identifier.scheme_name().to_owned(), read.normalized_value.clone()).ok());
-    Caller { resolution, identifier: Some(normalized.unwrap_or_else(|| identifier.clone())), named, own: false }
+    Caller {
+        resolution,
+        identifier: Some(normalized.unwrap_or_else(|| identifier.clone())),
+        named,
+        found: Found::Asked,
+    }
 }
 
 #[cfg(test)]

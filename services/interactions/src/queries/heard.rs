@@ -156,7 +156,13 @@ pub(crate) fn section_status(
         reason,
         as_of_time: said.map(|said| wire::to_timestamp(said.at)),
         age: None,
+        next_change_time: None,
     }
+}
+
+/// A status that also says when the section changes by itself, as what was said or kept of it says.
+pub(crate) fn turning(status: proto::SectionStatus, said: Option<&proto::SectionStatus>) -> proto::SectionStatus {
+    proto::SectionStatus { next_change_time: said.and_then(|said| said.next_change_time), ..status }
 }
 
 /// What is shown of a section, and what is to be kept of it: the answer where there is one, else the last that was
@@ -167,11 +173,17 @@ pub(crate) fn settle<S: Section>(heard: Heard<S>, asked: Asked, held: Option<&He
     let reason = why(&heard, S::SOURCE);
     let mut keep = None;
     let (mut section, status) = match heard {
-        Heard::Said(said) => {
+        Heard::Said(mut said) => {
             keep = worth_keeping(said.encode_to_vec(), S::KIND, asked, held);
-            (said, section_status(S::SOURCE, Fresh, reason, Some(asked)))
+            let status = section_status(S::SOURCE, Fresh, reason, Some(asked));
+            let status = turning(status, said.status().take().as_ref());
+            (said, status)
         }
-        Heard::Behind(said) => (said, section_status(S::SOURCE, Stale, reason, Some(asked))),
+        Heard::Behind(mut said) => {
+            let status = section_status(S::SOURCE, Stale, reason, Some(asked));
+            let status = turning(status, said.status().take().as_ref());
+            (said, status)
+        }
         Heard::Nothing(_) => {
             let status = section_status(S::SOURCE, Missing, reason, Some(asked));
             if matches!(S::KIND, SectionKind::Value | SectionKind::Influence) {

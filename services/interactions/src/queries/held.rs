@@ -1,9 +1,10 @@
 //! What of the projection is shown as it is, without asking anybody.
 
 use rapport_proto::interactions::v1 as proto;
+use rapport_rpc::wire;
 use rapport_types::time::Timestamp;
 
-use super::heard::{Asked, Section, section_status};
+use super::heard::{Asked, Section, section_status, turning};
 use crate::store::Held;
 
 /// What was said longer ago is asked for again, if the service is there: scores decay, consents and points expire.
@@ -18,7 +19,7 @@ pub(crate) struct Standing {
     pub(crate) unknown: bool,
     /// Why the feed cannot be reached, in a sentence; empty when it is heard.
     pub(crate) away: String,
-    /// There is more of the feed than was applied, and has been for a while.
+    /// There is more of the feed than was applied, and has been for a while, or some of it was set aside.
     pub(crate) lagging: bool,
     /// Everything that the caller has seen is applied, as far as one can know.
     pub(crate) reached: bool,
@@ -33,7 +34,12 @@ pub(crate) fn serve<S: Section>(held: Option<&Held>, floor: i64, standing: &Stan
     if standing.unknown || !standing.reached {
         return None;
     }
-    let behind = held.behind() || known.position < floor;
+    let mut section = S::decode(known.plain.as_slice()).ok()?;
+    let turned = section.status().as_ref().and_then(|status| status.next_change_time.as_ref()).is_some_and(|time| {
+        // What cannot be read is taken for past: its service is asked.
+        wire::timestamp(time).map_or(true, |turn| turn <= now)
+    });
+    let behind = held.behind() || known.position < floor || turned;
     let old = now.micros_since(known.as_of) > OLD_MICROS;
     let (state, reason) = if !standing.away.is_empty() {
         // Nobody waits for a service that is known to be away.
@@ -45,15 +51,15 @@ pub(crate) fn serve<S: Section>(held: Option<&Held>, floor: i64, standing: &Stan
     } else {
         (Fresh, String::new())
     };
-    let mut section = S::decode(known.plain.as_slice()).ok()?;
     // Nothing of the feed since then spoke of it, so it holds all that was applied.
     let position = if behind { known.position } else { known.position.max(standing.position) };
     let said = Some(Asked { at: known.as_of, position });
-    let status = match section.status().take() {
-        Some(nothing) if nothing.state() == Missing => section_status(S::SOURCE, Missing, nothing.reason, said),
+    let kept = section.status().take();
+    let status = match &kept {
+        Some(nothing) if nothing.state() == Missing => section_status(S::SOURCE, Missing, nothing.reason.clone(), said),
         _ => section_status(S::SOURCE, state, reason, said),
     };
-    *section.status() = Some(status);
+    *section.status() = Some(turning(status, kept.as_ref()));
     Some(section)
 }
 
@@ -106,6 +112,22 @@ mod tests {
         assert_eq!(shown(&held(3, 3, 0), 0, &Standing { reached: false, ..standing() }), None);
         assert_eq!(shown(&held(3, 3, 0), 0, &Standing { unknown: true, ..standing() }), None);
         assert_eq!(shown(&Held { known: None, wanted: 3 }, 0, &standing()), None);
+    }
+
+    #[test]
+    fn what_turned_by_itself_is_asked_for() {
+        let turn = |micros| {
+            let next = Some(wire::to_timestamp(Timestamp::from_micros(NOW + micros)));
+            let status = proto::SectionStatus { next_change_time: next, ..proto::SectionStatus::default() };
+            let card =
+                proto::CardSection { display_name: "Ana".to_owned(), status: Some(status), ..Default::default() };
+            let known = Known { position: 3, as_of: Timestamp::from_micros(NOW), plain: card.encode_to_vec() };
+            Held { known: Some(known), wanted: 3 }
+        };
+        assert_eq!(shown(&turn(1), 0, &standing()), Some((Fresh, 9)));
+        assert_eq!(shown(&turn(0), 0, &standing()), None);
+        let away = Standing { away: "gone".to_owned(), ..standing() };
+        assert_eq!(shown(&turn(0), 0, &away), Some((Stale, 3)), "nobody can be asked: it is as old as it is");
     }
 
     #[test]

@@ -128,7 +128,7 @@ async fn one(
             asking.consents(key.party, &key.facet, purposes).await.map(|section| section.encode_to_vec())
         }
         SectionKind::Influence => influence(asking, key.party).await.map(|section| section.encode_to_vec()),
-        _ => asking.near(key.party).await.map(|(neighbors, truncated)| nameless(neighbors, truncated).encode_to_vec()),
+        _ => asking.near(key.party).await.map(|near| nameless(near).encode_to_vec()),
     };
     match plain {
         Ok(plain) => Ok(Some(plain)),
@@ -141,14 +141,14 @@ async fn one(
 
 /// How influential those near a party are.
 async fn influence(asking: &Asking<'_>, party: Uuid) -> Result<InfluenceSection, Error> {
-    let (neighbors, _) = asking.near(party).await?;
-    let near: Vec<Uuid> = neighbors.iter().filter_map(|one| Some(PartyName::parse(&one.party).ok()?.uuid())).collect();
+    let near = asking.near(party).await?;
+    let near: Vec<Uuid> =
+        near.neighbors.iter().filter_map(|one| Some(PartyName::parse(&one.party).ok()?.uuid())).collect();
     Ok(asking.influence(&near).await?.unwrap_or_else(nothing))
 }
 
 /// Who is near, as it is kept: without names, which are other people's.
-pub(crate) fn nameless(neighbors: Vec<proto::ContextNeighbor>, truncated: bool) -> proto::NetworkSection {
+pub(crate) fn nameless(near: proto::NetworkSection) -> proto::NetworkSection {
     let without = |one| proto::ContextNeighbor { display_name: String::new(), ..one };
-    let neighbors = neighbors.into_iter().map(without).collect();
-    proto::NetworkSection { neighbors, truncated, ..proto::NetworkSection::default() }
+    proto::NetworkSection { neighbors: near.neighbors.into_iter().map(without).collect(), ..near }
 }

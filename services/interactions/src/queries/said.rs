@@ -6,7 +6,9 @@ use rapport_proto::interactions::v1 as proto;
 use rapport_proto::loyalty::v1 as loyalty;
 use rapport_proto::scoring::v1 as scoring;
 use rapport_proto::stakeholders::v1 as stakeholders;
+use rapport_rpc::wire;
 use rapport_types::Uuid;
+use rapport_types::time::Timestamp;
 
 use crate::domain::PartyName;
 
@@ -18,12 +20,28 @@ fn word(name: &str, prefix: &str) -> String {
     }
 }
 
-/// A party's card.
-pub(crate) fn card(party: stakeholders::Party) -> proto::CardSection {
+/// A status that says nothing but when the section changes by itself: the next of some moments.
+pub(crate) fn turning(
+    moments: impl IntoIterator<Item = prost_types::Timestamp>,
+    now: Timestamp,
+) -> Option<proto::SectionStatus> {
+    let read = moments.into_iter().filter_map(|moment| wire::timestamp(&moment).ok());
+    let next = read.filter(|moment| *moment > now).min()?;
+    Some(proto::SectionStatus { next_change_time: Some(wire::to_timestamp(next)), ..proto::SectionStatus::default() })
+}
+
+/// A party's card, with the roles that hold now.
+pub(crate) fn card(party: stakeholders::Party, now: Timestamp) -> proto::CardSection {
+    let passed = |time: &Option<prost_types::Timestamp>| {
+        time.as_ref().and_then(|time| wire::timestamp(time).ok()).map(|time| time <= now)
+    };
+    let bounds = party.roles.iter().flat_map(|role| [role.valid_from_time, role.valid_to_time]);
+    let status = turning(bounds.flatten(), now);
     let roles = party
         .roles
         .iter()
         .filter(|role| role.status() != stakeholders::RoleStatus::Ended)
+        .filter(|role| passed(&role.valid_from_time).unwrap_or(true) && !passed(&role.valid_to_time).unwrap_or(false))
         .map(|role| proto::ContextRole {
             role_type: role.role_type.clone(),
             scope: role.scope.clone(),
@@ -32,7 +50,7 @@ pub(crate) fn card(party: stakeholders::Party) -> proto::CardSection {
         .collect();
     let cessation = party.cessation.as_ref().map(|cessation| cessation.kind().as_str_name());
     proto::CardSection {
-        status: None,
+        status,
         kind: word(party.kind().as_str_name(), "PARTY_KIND_"),
         lifecycle: word(party.lifecycle().as_str_name(), "PARTY_LIFECYCLE_"),
         cessation: cessation.map(|name| word(name, "CESSATION_KIND_")).unwrap_or_default(),
@@ -179,6 +197,27 @@ mod tests {
         assert_eq!(word("PARTY_KIND_INDIVIDUAL", "PARTY_KIND_"), "individual");
         assert_eq!(word("CONSENT_REASON_NO_CONSENT", "CONSENT_REASON_"), "no_consent");
         assert_eq!(word("PARTY_KIND_UNSPECIFIED", "PARTY_KIND_"), "");
+    }
+
+    #[test]
+    fn a_card_has_the_roles_that_hold_and_says_when_they_turn() {
+        let at = |seconds| Timestamp::from_micros(seconds * 1_000_000);
+        let role = |role_type: &str, from: i64, to: Option<i64>| stakeholders::PartyRole {
+            role_type: role_type.to_owned(),
+            valid_from_time: Some(wire::to_timestamp(at(from))),
+            valid_to_time: to.map(|to| wire::to_timestamp(at(to))),
+            ..stakeholders::PartyRole::default()
+        };
+        let roles = vec![role("customer", 1, None), role("supplier", 1, Some(20)), role("media", 30, None)];
+        let told = |now: i64| {
+            let party = stakeholders::Party { roles: roles.clone(), ..stakeholders::Party::default() };
+            let card = card(party, at(now));
+            let next = card.status.and_then(|status| status.next_change_time).map(|time| time.seconds);
+            (card.roles.into_iter().map(|role| role.role_type).collect::<Vec<_>>(), next)
+        };
+        assert_eq!(told(10), (vec!["customer".to_owned(), "supplier".to_owned()], Some(20)));
+        assert_eq!(told(20), (vec!["customer".to_owned()], Some(30)));
+        assert_eq!(told(30), (vec!["customer".to_owned(), "media".to_owned()], None));
     }
 
     #[test]

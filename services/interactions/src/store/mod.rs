@@ -54,6 +54,6 @@ pub(crate) use survey::{
     Counting, ResponsePage, ResponseRow, SurveyRow, case_known, response_count, response_find, response_insert,
     response_list, response_retract, survey_find, survey_insert, survey_list,
 };
-pub(crate) use tie::{Tie, TieKey, holder_list, tie_change, tie_list};
+pub(crate) use tie::{Tie, TieKey, holder_list, tie_change, tie_list, tie_turn};
 pub(crate) use timeline::{TimelinePage, timeline_page};
 pub(crate) use version::{Revised, interaction_stand, version_find, version_first, version_replace};

@@ -107,6 +107,31 @@ pub(crate) async fn tie_list(
     rows.iter().map(tie).collect()
 }
 
+/// The next moment after `now` at which a tie of a party begins or ends by its own date.
+pub(crate) async fn tie_turn(
+    db: &impl ConnectionTrait,
+    tenant: &TenantId,
+    party: Uuid,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, DbErr> {
+    let mut next: Option<i64> = None;
+    for bound in ["valid_from", "valid_to"] {
+        let rows = Sql::new(db, &format!("SELECT MIN({bound}) FROM desk_tie WHERE tenant = "))
+            .bind(tenant.as_str())
+            .text(" AND party = ")
+            .bind(party)
+            .text(&format!(" AND {bound} > "))
+            .bind(now.as_micros())
+            .text(&format!(" AND {bound} < "))
+            .bind(i64::MAX)
+            .all(db)
+            .await?;
+        let found: Option<i64> = rows.first().map(|row| row.try_get_by_index(0)).transpose()?.flatten();
+        next = next.into_iter().chain(found).min();
+    }
+    Ok(next.map(Timestamp::from_micros))
+}
+
 /// Who holds an identifier, by its blind index: at most `most`, in order of the party.
 pub(crate) async fn holder_list(
     db: &impl ConnectionTrait,

@@ -62,6 +62,7 @@ impl PrivacyService for PrivacyApi {
                 reason: convert::reason_to_proto(answer.verdict.reason).into(),
                 deciding_consent: answer.deciding.as_ref().map(convert::consent_out),
                 as_of: Some(wire::to_timestamp(answer.as_of)),
+                next_change_time: answer.next_change.map(wire::to_timestamp),
             }))
         })
         .await

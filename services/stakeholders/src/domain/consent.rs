@@ -155,6 +155,14 @@ pub fn check(records: &[Consent], purpose: &str, channel: &str, as_of: Timestamp
     }
 }
 
+/// The next moment after `as_of` at which a record that speaks of the purpose and channel is said, begins or ends; none when
+/// nothing does, so that the verdict stands until somebody says something new.
+pub fn next_change(records: &[Consent], purpose: &str, channel: &str, as_of: Timestamp) -> Option<Timestamp> {
+    let applying = records.iter().filter(|record| record.applies(purpose, channel));
+    let moments = applying.flat_map(|record| [record.occurred_at, record.validity.from, record.validity.until]);
+    moments.filter(|moment| *moment > as_of && *moment < Timestamp::MAX).min()
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -186,6 +194,39 @@ pub(crate) mod tests {
         assert_eq!(reason(&[], 5), ConsentReason::NoConsent);
         assert_eq!(reason(&[record(1, "survey", "email", true, 1)], 5), ConsentReason::NoConsent);
         assert_eq!(reason(&[record(1, "marketing", "phone", true, 1)], 5), ConsentReason::NoConsent);
+    }
+
+    #[test]
+    fn the_next_change_is_the_next_bound_of_what_applies() {
+        let at = |micros| Timestamp::from_micros(micros);
+        let next = |records: &[Consent], now| next_change(records, "marketing", "email", at(now));
+        let ends = |id, from: i64, until: i64| Consent {
+            validity: Period { from: at(from), until: at(until) },
+            ..record(id, "marketing", "email", true, 1)
+        };
+        assert_eq!(next(&[record(1, "marketing", "email", true, 1)], 5), None);
+        assert_eq!(next(&[ends(1, 1, 20), ends(2, 10, 15)], 5), Some(at(10)));
+        assert_eq!(next(&[ends(1, 1, 20), ends(2, 10, 15)], 10), Some(at(15)), "a bound that is reached has passed");
+        assert_eq!(next(&[ends(1, 1, 20)], 20), None);
+        assert_eq!(next(&[record(1, "marketing", "phone", true, 9)], 5), None, "it does not apply");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_changes_before_the_next_change(
+            bounds in proptest::collection::vec((0_i64..40, 1_i64..20, any::<bool>()), 0..6), now in 0_i64..40,
+        ) {
+            let records: Vec<Consent> = bounds.iter().enumerate().map(|(id, (from, long, granted))| Consent {
+                validity: Period { from: Timestamp::from_micros(*from), until: Timestamp::from_micros(from + long) },
+                ..record(id as u128, "marketing", "", *granted, from / 2)
+            }).collect();
+            let at = Timestamp::from_micros(now);
+            let until = next_change(&records, "marketing", "email", at).map_or(80, Timestamp::as_micros);
+            for later in now..until {
+                let later = Timestamp::from_micros(later);
+                prop_assert_eq!(check(&records, "marketing", "email", later), check(&records, "marketing", "email", at));
+            }
+        }
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct Answer {
     pub deciding: Option<Consent>,
     /// The moment the answer holds for.
     pub as_of: Timestamp,
+    /// When it may change by itself.
+    pub next_change: Option<Timestamp>,
 }
 
 /// Folds what a party said over a purpose and channel.
@@ -43,7 +45,7 @@ pub async fn check_consent(store: &Store, tenant: &TenantId, asked: ConsentQuest
     let ceased = party.profile.cessation.is_some_and(|end| end.occurred_at.is_none_or(|at| at <= as_of));
     if ceased {
         let verdict = Verdict { reason: ConsentReason::PartyCeased, deciding: None };
-        return Ok(Answer { verdict, deciding: None, as_of });
+        return Ok(Answer { verdict, deciding: None, as_of, next_change: None });
     }
     // A record of this very batch may carry a moment a little ahead of this process's clock.
     let known_at = asked.known_at.unwrap_or(Timestamp::MAX);
@@ -51,9 +53,10 @@ pub async fn check_consent(store: &Store, tenant: &TenantId, asked: ConsentQuest
     let mut stored = rows::speaking_of(store, tenant, asked.party, topic, known_at).await?;
     let records: Vec<_> = stored.iter().map(|one| one.consent.clone()).collect();
     let verdict = consent::check(&records, &asked.purpose, &asked.channel, as_of);
+    let next_change = consent::next_change(&records, &asked.purpose, &asked.channel, as_of);
     let deciding = match verdict.deciding {
         Some(place) => Some(rows::open(store, tenant, stored.swap_remove(place)).await?),
         None => None,
     };
-    Ok(Answer { verdict, deciding, as_of })
+    Ok(Answer { verdict, deciding, as_of, next_change })
 }
