@@ -145,3 +145,16 @@ fn libraries_with_known_faults_are_new_enough() {
         assert!(version.as_slice() >= least.as_slice(), "{name} {version:?} is older than {least:?}");
     }
 }
+
+/// A C compiler and linker are all that a build needs besides cargo: no protoc, cmake, nasm, clang.
+#[test]
+fn no_library_builds_with_another_tool() {
+    let locked = locked();
+    for builder in ["cmake", "nasm-rs", "bindgen", "autotools", "protobuf-src", "protoc-bin-vendored", "duct"] {
+        assert!(!locked.contains_key(builder), "{builder} starts a tool that is not on every machine");
+    }
+    let native: Vec<&String> = locked.keys().filter(|name| name.ends_with("-sys") || *name == "ring").collect();
+    // Compiled from C by the crate `cc`, or nothing but declarations.
+    let known = ["core-foundation-sys", "js-sys", "libsqlite3-sys", "linux-raw-sys", "ring", "windows-sys"];
+    assert_eq!(native, known, "a native library more, or one less: does it build with a C compiler alone?");
+}

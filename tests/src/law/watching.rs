@@ -98,3 +98,18 @@ fn the_dashboard_is_one() {
     }
     assert!(panels.len() > 15);
 }
+
+/// Who is woken by an alert finds on the dashboard what it watches.
+#[test]
+fn what_alerts_watch_is_on_the_dashboard() {
+    let shown = words(&read("deploy/grafana/rapport.json".as_ref()));
+    for rule in read("deploy/prometheus/alerts.yaml".as_ref()).split("- alert: ").skip(1) {
+        let (name, rest) = rule.split_once('\n').expect("a rule");
+        let expr = rest.split("labels:\n").next().expect("an expression");
+        let watched = words(expr);
+        let metrics =
+            watched.iter().filter(|word| !METRICS.iter().any(|metric| metric.labels.contains(&word.as_str())));
+        let hidden: Vec<&String> = metrics.clone().filter(|word| !shown.contains(*word)).collect();
+        assert!(metrics.count() > hidden.len(), "the dashboard shows nothing of {hidden:?}, which {name} watches");
+    }
+}
