@@ -40,7 +40,7 @@ pub(crate) async fn demo(arguments: &Demo) -> Result<(), Failure> {
         }
     };
     let options = options(arguments, &data)?;
-    let _telemetry = telemetry::install(&options.telemetry).map_err(Failure::failed)?;
+    let _telemetry = telemetry::install(&options.telemetry, World::system().clock.as_ref()).map_err(Failure::failed)?;
     let running = rapport_server::start(options, rapport::modules(), World::system()).await?;
 
     let mut screen = Screen::new(std::io::stdout(), style(), std::io::stderr().is_terminal());

@@ -28,7 +28,7 @@ pub(crate) async fn desk(arguments: &Serve) -> Result<(), Failure> {
     arguments.settings.listen.get_or_insert_with(|| "127.0.0.1:0".to_owned());
     arguments.settings.admin.get_or_insert_with(String::new);
     let options = configure::load(&arguments)?;
-    let telemetry = telemetry::install(&options.telemetry).map_err(Failure::failed)?;
+    let telemetry = telemetry::install(&options.telemetry, World::system().clock.as_ref()).map_err(Failure::failed)?;
     let mut signals = Signals::install()?;
     // Before its consumers start: they begin where they find that they stand.
     let goal = forgotten(&options).await?;

@@ -15,7 +15,7 @@ use crate::signals::Signals;
 /// Serves until it is asked to stop.
 pub(crate) async fn serve(arguments: &Serve) -> Result<(), Failure> {
     let options = configure::load(arguments)?;
-    let telemetry = telemetry::install(&options.telemetry).map_err(Failure::failed)?;
+    let telemetry = telemetry::install(&options.telemetry, World::system().clock.as_ref()).map_err(Failure::failed)?;
     let mut signals = Signals::install()?;
     // `rapport doctor` says when that is fewer than the connections that are promised.
     let _limit = system::raise_file_limit();
@@ -43,7 +43,7 @@ fn ready(addr: SocketAddr, admin: Option<SocketAddr>) -> std::io::Result<()> {
 /// Brings each hosted service's database to this version's schema.
 pub(crate) async fn migrate(arguments: &Serve) -> Result<(), Failure> {
     let options = configure::load(arguments)?;
-    let _telemetry = telemetry::install(&options.telemetry).map_err(Failure::failed)?;
+    let _telemetry = telemetry::install(&options.telemetry, World::system().clock.as_ref()).map_err(Failure::failed)?;
     let hosted = |name: &str| options.services.is_empty() || options.services.iter().any(|one| one == name);
     for module in rapport::modules().into_iter().filter(|module| hosted(module.name())) {
         let store =

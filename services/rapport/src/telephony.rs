@@ -27,7 +27,7 @@ pub(crate) async fn telephony(arguments: &Telephony) -> Result<(), Failure> {
     };
     let options = options(&mut file, &sources.env)?;
     let logs = telemetry_options(&file, sources)?;
-    let telemetry = telemetry::install(&logs.telemetry).map_err(Failure::failed)?;
+    let telemetry = telemetry::install(&logs.telemetry, World::system().clock.as_ref()).map_err(Failure::failed)?;
     let mut signals = Signals::install()?;
     let running = rapport_telephony::start(options, World::system()).await.map_err(|error| match error {
         StartError::Options(_) => Failure::invalid(error),
@@ -120,9 +120,10 @@ fn telemetry_options(file: &toml::Table, mut sources: Sources) -> Result<Options
                 "format" => "telemetry.format",
                 "level" => "telemetry.level",
                 "otlp_endpoint" => "telemetry.otlp_endpoint",
+                "otlp_ca" => "telemetry.otlp_ca",
                 other => {
                     return Err(Failure::invalid(format!(
-                        "unknown key \"telemetry.{other}\": in [telemetry] there are format, level, otlp_endpoint"
+                        "unknown key \"telemetry.{other}\": in [telemetry] there are format, level, otlp_endpoint, otlp_ca"
                     )));
                 }
             };

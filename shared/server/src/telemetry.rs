@@ -5,14 +5,15 @@ use std::fmt;
 use std::io::IsTerminal;
 
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_otlp::{WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use rapport_types::Clock;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt as logs};
 
-use crate::options::{LogFormat, TelemetryOptions};
+use crate::options::{ClientTlsOptions, LogFormat, TelemetryOptions, is_secured};
 
 /// Why telemetry could not be installed.
 #[derive(Debug)]
@@ -35,13 +36,14 @@ pub struct Telemetry {
 /// Installs the subscriber of the process, once. Needs a tokio runtime if traces are on.
 ///
 /// # Errors
-/// A level that cannot be read, an OTLP endpoint that cannot be used, a subscriber that is installed already.
-pub fn install(options: &TelemetryOptions) -> Result<Telemetry, TelemetryError> {
+/// A level that cannot be read, an OTLP endpoint or its authorities that cannot be used, a subscriber that is installed
+/// already.
+pub fn install(options: &TelemetryOptions, clock: &dyn Clock) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::try_new(&options.level)
         .map_err(|error| TelemetryError(format!("telemetry.level \"{}\": {error}", options.level)))?;
-    let provider = match options.otlp_endpoint.as_str() {
-        "" => None,
-        endpoint => Some(provider(endpoint)?),
+    let provider = match options.otlp_endpoint.is_empty() {
+        true => None,
+        false => Some(provider(options, clock)?),
     };
     let traces = provider.as_ref().map(|provider| {
         tracing_opentelemetry::layer().with_tracer(provider.tracer("rapport")).with_filter(
@@ -64,12 +66,17 @@ pub fn install(options: &TelemetryOptions) -> Result<Telemetry, TelemetryError> 
     Ok(Telemetry { provider })
 }
 
-fn provider(endpoint: &str) -> Result<SdkTracerProvider, TelemetryError> {
-    let exporter = opentelemetry_otlp::SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint)
-        .build()
-        .map_err(|error| TelemetryError(format!("telemetry.otlp_endpoint \"{endpoint}\": {error}")))?;
+fn provider(options: &TelemetryOptions, clock: &dyn Clock) -> Result<SdkTracerProvider, TelemetryError> {
+    let endpoint = options.otlp_endpoint.as_str();
+    let wrong = |error: &dyn fmt::Display| TelemetryError(format!("telemetry.otlp_endpoint \"{endpoint}\": {error}"));
+    let mut exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(endpoint);
+    if is_secured(endpoint) {
+        // TLS as everywhere else here, instead of another library's.
+        let trusted = ClientTlsOptions { ca: options.otlp_ca.clone(), ..ClientTlsOptions::default() };
+        let tls = trusted.load("telemetry.otlp_", clock).map_err(|error| TelemetryError(error.to_string()))?;
+        exporter = exporter.with_channel(tls.channel(endpoint).map_err(|error| wrong(&error))?);
+    }
+    let exporter = exporter.build().map_err(|error| wrong(&error))?;
     Ok(SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
         .with_resource(Resource::builder().with_service_name("rapport").build())

@@ -15,9 +15,13 @@ use rapport_proto::interactions::v1::{
 use rapport_proto::scoring::v1::GetScoresRequest;
 use rapport_proto::stakeholders::v1::GetPartyRequest;
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
+use rapport_rpc::tls::{Greeting, Pem, ServerIdentity, ServerTls};
 use rapport_testkit::Code;
 use rapport_testkit::asserts::{at_least, positions};
+use rapport_testkit::authority::{Authority, write};
 use rapport_testkit::sandbox::{Sandbox, Topology};
+use rapport_types::id::World;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
@@ -62,6 +66,32 @@ async fn collector() -> (SocketAddr, mpsc::UnboundedReceiver<Span>) {
     (address, spans)
 }
 
+/// What ends TLS before a collector: connections whose handshake succeeds are carried on to it, of others nothing is.
+async fn secured(authority: &Authority, collector: SocketAddr) -> SocketAddr {
+    let issued = authority.issue(&["127.0.0.1"]);
+    let identity = ServerIdentity {
+        certificate: Pem::new("certificate", issued.certificate.into_bytes()),
+        key: Pem::new("key", issued.key.into_bytes()),
+        client_ca: None,
+        client_names: Vec::new(),
+    };
+    let tls = ServerTls::new(&identity, World::system().now()).expect("a certificate");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let tls = tls.clone();
+            tokio::spawn(async move {
+                let greeting = tls.accept(stream, Duration::from_secs(10)).await;
+                let Ok(Greeting::Tls(mut outer)) = greeting else { return };
+                let mut inner = TcpStream::connect(collector).await.expect("the collector listens");
+                let _either_ended = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
+            });
+        }
+    });
+    address
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -70,9 +100,15 @@ fn hex(bytes: &[u8]) -> String {
 fn spans_reach_a_collector_under_the_callers_trace() {
     rapport_testkit::block_on(async {
         let (address, mut spans) = collector().await;
+        // Over TLS; the other test does without.
+        let authority = Authority::new("whom the collector has");
+        let folder = tempfile::tempdir().expect("a folder");
+        let trusted = write(folder.path(), "ca.pem", &authority.certificate());
+        let address = secured(&authority, address).await;
         let sandbox = Sandbox::builder(rapport::modules)
             .topology(Topology::Child)
-            .setting("telemetry.otlp_endpoint", format!("http://{address}"))
+            .setting("telemetry.otlp_endpoint", format!("https://{address}"))
+            .setting("telemetry.otlp_ca", trusted.display().to_string())
             .start()
             .await;
         let mut parties = PartyServiceClient::new(sandbox.channel("stakeholders"));

@@ -107,6 +107,15 @@ impl ClientTls {
         Ok(Shown { validity: leaf.and_then(|leaf| der::validity(leaf)) })
     }
 
+    /// A channel to an address such as `https://collector:4317`, for a client that is none of ours: what TLS says against
+    /// a connection is told to nobody, the call fails as with any broken connection.
+    ///
+    /// # Errors
+    /// The address is no URL that begins with `https://`, or its host can stand in no certificate.
+    pub fn channel(&self, address: &str) -> Result<Channel, TlsError> {
+        Ok(Channelled::to(address, self, |endpoint| endpoint)?.channel)
+    }
+
     fn connector(&self, place: &Place, fault: Fault) -> Connector {
         let mut http = HttpConnector::new();
         http.set_nodelay(true);

@@ -254,6 +254,8 @@ pub struct TelemetryOptions {
     pub level: String,
     /// Where traces go; empty turns them off.
     pub otlp_endpoint: String,
+    /// The authorities that sign the collector's certificate; empty trusts those that browsers trust.
+    pub otlp_ca: PathBuf,
 }
 
 /// How log lines look.

@@ -52,9 +52,15 @@ impl Options {
             }
         }
         let endpoint = &self.telemetry.otlp_endpoint;
-        if !endpoint.is_empty() && !http(endpoint) {
+        if !endpoint.is_empty() && !http(endpoint) && !is_secured(endpoint) {
             problems.push(format!(
-                "telemetry.otlp_endpoint: \"{endpoint}\" is not an address such as http://127.0.0.1:4317"
+                "telemetry.otlp_endpoint: \"{endpoint}\" is not an address such as http://127.0.0.1:4317 or \
+                 https://collector:4317"
+            ));
+        }
+        if !self.telemetry.otlp_ca.as_os_str().is_empty() && !is_secured(endpoint) {
+            problems.push(format!(
+                "telemetry.otlp_ca is for TLS, and telemetry.otlp_endpoint \"{endpoint}\" does not begin with https://"
             ));
         }
     }
@@ -222,6 +228,8 @@ mod tests {
         options.tls.client_names = vec!["not a name".into()];
         options.peers.tls.key = "client.key".into();
         options.reload.every = Span::millis(1);
+        options.telemetry.otlp_endpoint = "collector:4317".into();
+        options.telemetry.otlp_ca = "ca.pem".into();
         let error = options.validate().unwrap_err();
         let text = error.to_string();
         for part in [
@@ -242,6 +250,8 @@ mod tests {
             "\"not a name\"",
             "peers.tls.certificate and peers.tls.key",
             "reload.every",
+            "telemetry.otlp_endpoint: \"collector:4317\"",
+            "telemetry.otlp_ca is for TLS",
         ] {
             assert!(text.contains(part), "{part} not in {text}");
         }
