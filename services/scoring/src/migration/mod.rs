@@ -5,6 +5,7 @@ mod m20261122_000002_revisions;
 mod m20261122_000003_engagement;
 mod m20261122_000004_network;
 mod m20261122_000005_values;
+mod m20261122_000006_room;
 
 use rapport_store::{Migrations, run_script};
 use sea_orm::{ConnectionTrait, DbErr};
@@ -18,6 +19,7 @@ pub(crate) fn migrations() -> Migrations {
         Box::new(m20261122_000003_engagement::Migration),
         Box::new(m20261122_000004_network::Migration),
         Box::new(m20261122_000005_values::Migration),
+        Box::new(m20261122_000006_room::Migration),
     ]
 }
 

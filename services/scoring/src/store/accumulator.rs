@@ -42,12 +42,11 @@ pub(crate) async fn accumulator_add(
             }
         }
     }
-    let mut rows = Rows::new(
-        "accumulator",
-        &["tenant", "origin", "definition", "era", "pull", "weight", "contributions", "joint", "newest_at"],
-    );
+    let columns = &["tenant", "origin", "definition", "era", "pull", "weight", "contributions", "joint", "newest_at"];
+    let (mut fresh, mut changed) = (Rows::new("accumulator", columns), Rows::new("accumulator", columns));
     for (key, change) in changes {
         let before = stored.get(&key);
+        let rows = if before.is_some() { &mut changed } else { &mut fresh };
         let mut sum = before.map(|row| row.sum).unwrap_or_default();
         sum.add(&change.sum).map_err(|_| ScoringError::TooManyContributions)?;
         let joint = change.joint + before.map_or(0, |row| row.joint);
@@ -64,12 +63,15 @@ pub(crate) async fn accumulator_add(
             newest.as_micros().into(),
         ]);
     }
-    rows.insert_with(
-        db,
-        "ON CONFLICT (tenant, origin, definition, era) DO UPDATE SET pull = excluded.pull, weight = excluded.weight, \
-         contributions = excluded.contributions, joint = excluded.joint, newest_at = excluded.newest_at",
-    )
-    .await?;
+    // An update of what is there is half the work that an insert which meets it is.
+    changed.update_by(db, &["tenant", "origin", "definition", "era"]).await?;
+    fresh
+        .insert_with(
+            db,
+            "ON CONFLICT (tenant, origin, definition, era) DO UPDATE SET pull = excluded.pull, weight = excluded.weight, \
+             contributions = excluded.contributions, joint = excluded.joint, newest_at = excluded.newest_at",
+        )
+        .await?;
     Ok(())
 }
 
