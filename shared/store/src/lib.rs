@@ -9,7 +9,7 @@
 //! | file | what |
 //! |---|---|
 //! | `options`, `failpoint` | what a store can be told |
-//! | `open`, `sqlite`, `postgres`, `migrate`, `schema`, `statistics` | from options to pools with the right session settings and tables |
+//! | `open`, `sqlite`, `postgres`, `migrate`, `schema`, `statistics`, `gather` | from options to pools with the right session settings and tables |
 //! | `store` | the handle |
 //! | `command`, `tx`, `rows` | what a service implements, and what it may do inside a transaction |
 //! | `committer/` | queue (fair, keyed), worker, batch, group (typed behind an erased face) |
@@ -36,6 +36,7 @@ mod cursor;
 mod error;
 mod failpoint;
 mod feed;
+mod gather;
 mod gauges;
 mod idempotency;
 mod inspect;

@@ -21,7 +21,7 @@ use crate::options::StoreOptions;
 use crate::rows::Sql;
 use crate::sequencer;
 use crate::store::{Inner, Store};
-use crate::{postgres, schema, sqlite, statistics};
+use crate::{gather, postgres, schema, sqlite, statistics};
 
 /// How often old records are swept.
 const SWEEP: Duration = Duration::from_secs(600);
@@ -82,7 +82,11 @@ impl Store {
         let (writer, reader, sequencer, lock) = if options.is_postgres() {
             data_folder(options)?;
             let migrator = postgres::migrator(options, service).await?;
-            let migrated = prepare(&migrator, &migrations, &world).await;
+            let migrated = async {
+                prepare(&migrator, &migrations, &world).await?;
+                gather::tell_of_tenants(&migrator).await
+            }
+            .await;
             migrator.close().await?;
             migrated?;
             let pool = postgres::sequencer(options, service, &known)?;
@@ -143,6 +147,9 @@ impl Store {
         let state = feed::state(store.reader()).await?;
         store.inner.engine.position.send_if_modified(|known| sequencer::raise(known, state.position));
         store.sweep_from_time_to_time();
+        if options.is_postgres() {
+            store.gather_from_time_to_time();
+        }
         Ok(store)
     }
 

@@ -3,7 +3,7 @@
 //! Every key begins with the tenant, and without statistics SQLite takes the first column of a key for a selective one:
 //! it then reads a whole tenant along the primary key where an index would find a row. Gathered statistics would depend
 //! on when they were gathered; these depend on the schema alone, so that a statement has one plan on the first day and
-//! on a full file. PostgreSQL gathers its own.
+//! on a full file. PostgreSQL gathers its own: see `gather`.
 
 use std::collections::BTreeMap;
 

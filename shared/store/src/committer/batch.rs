@@ -63,7 +63,9 @@ struct Part {
 /// Commits jobs, each alone if need be, and sees that every one is answered. Returns when the keys of the batch may be
 /// released: everything is committed, though perhaps not yet numbered and answered.
 pub(crate) async fn run(engine: &Arc<Engine>, jobs: Vec<Job>) {
-    engine.counters.batches.fetch_add(1, Ordering::Relaxed);
+    if engine.counters.batches.fetch_add(1, Ordering::Relaxed).is_power_of_two() {
+        engine.counters.doubled.notify_one();
+    }
     engine.counters.items.fetch_add(jobs.len() as u64, Ordering::Relaxed);
     let sure = !jobs.iter().any(Job::may_be_repeated);
     let mut parts = vec![Part { groups: grouped(jobs), tries: 0, hurry: false, sure }];

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 
 use rapport_types::id::World;
 use sea_orm::DatabaseConnection;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::failpoint::Failpoints;
@@ -41,4 +41,6 @@ pub(crate) struct Counters {
     pub(crate) batches: AtomicU64,
     pub(crate) items: AtomicU64,
     pub(crate) retries: AtomicU64,
+    /// Told whenever the number of batches has doubled.
+    pub(crate) doubled: Arc<Notify>,
 }

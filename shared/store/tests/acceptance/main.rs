@@ -11,6 +11,7 @@ mod faults;
 mod feed;
 mod opening;
 mod operations;
+mod plans;
 mod requests;
 mod sealing;
 mod statements;
