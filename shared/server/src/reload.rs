@@ -1,7 +1,8 @@
 //! Files that are read again when they change: certificates, keys, authorities, tokens.
 //!
 //! Their content is looked at every few seconds. That sees every way in which a file can change (Kubernetes swaps a link to a
-//! folder, editors write another file and rename it, a copy writes in place), on every file system.
+//! folder, editors write another file and rename it, a copy writes in place), on every file system. What cannot be used is
+//! tried again at every look, changed or not: a certificate comes into force, a disk answers again.
 
 use std::fs;
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
@@ -27,6 +28,8 @@ pub(crate) struct Watched {
     applied: AtomicU64,
     failed: AtomicU64,
     failing: AtomicBool,
+    /// What was wrong when it was last told.
+    wrong: Mutex<String>,
 }
 
 /// How often something was read again.
@@ -34,6 +37,7 @@ pub(crate) struct Watched {
 pub(crate) struct Reloaded {
     pub(crate) name: &'static str,
     pub(crate) applied: u64,
+    /// Without the tries that found the same fault again.
     pub(crate) failed: u64,
     /// What stands in the files now cannot be used.
     pub(crate) failing: bool,
@@ -57,6 +61,7 @@ impl Watched {
             applied: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             failing: AtomicBool::new(false),
+            wrong: Mutex::default(),
         };
         let content = watched.content();
         // Told at the first look if it cannot be used any more.
@@ -75,23 +80,32 @@ impl Watched {
         hasher.finish()
     }
 
-    /// Looks at the files, and uses them if they have changed since they were last looked at, or in any case.
+    /// Looks at the files, and uses them if they have changed since they were last looked at, if they could not be used then,
+    /// or in any case.
     fn look(&self, anyway: bool) {
         let now = self.content();
         let before = std::mem::replace(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner), now);
-        if before == now && !anyway {
+        let new = before != now || anyway;
+        if !new && !self.failing.load(Ordering::Relaxed) {
             return;
         }
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
         match (self.apply)() {
             Ok(what) => {
                 self.applied.fetch_add(1, Ordering::Relaxed);
                 self.failing.store(false, Ordering::Relaxed);
+                wrong.clear();
                 tracing::info!(reload = self.name, "read again: {what}");
             }
             Err(error) => {
-                self.failed.fetch_add(1, Ordering::Relaxed);
                 self.failing.store(true, Ordering::Relaxed);
-                tracing::error!(reload = self.name, "cannot be used, what was read before stays in use: {error}");
+                let text = error.to_string();
+                // Tried again every few seconds, the same fault of the same files is told once.
+                if new || *wrong != text {
+                    self.failed.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(reload = self.name, "cannot be used, what was read before stays in use: {text}");
+                    *wrong = text;
+                }
             }
         }
     }
@@ -190,5 +204,35 @@ mod tests {
         assert_eq!(told(&watched), (2, 2, false), "what was good before is good again");
         watched.look(true);
         assert_eq!(told(&watched), (3, 2, false), "on demand in any case");
+    }
+    #[test]
+    fn what_cannot_be_used_is_tried_again_without_a_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("certificate");
+        fs::write(&file, "old").unwrap();
+        let outside = Arc::new(Mutex::new("good"));
+        let seen = Arc::clone(&outside);
+        let watched = Watched::new("test", [&file], move || match *seen.lock().unwrap() {
+            "good" => Ok("it".to_owned()),
+            wrong => Err(OptionsError::one(wrong)),
+        });
+        let told =
+            |watched: &Watched| (watched.applied.load(Ordering::Relaxed), watched.failed.load(Ordering::Relaxed));
+        fs::write(&file, "new").unwrap();
+        for (state, expected) in [
+            ("not in force yet", (0, 1)),
+            ("not in force yet", (0, 1)),
+            ("no descriptors are left", (0, 2)),
+            ("not in force yet", (0, 3)),
+            ("good", (1, 3)),
+            ("good", (1, 3)),
+            // Nobody looks at what is in use until its files change.
+            ("not in force yet", (1, 3)),
+        ] {
+            *outside.lock().unwrap() = state;
+            watched.look(false);
+            assert_eq!(told(&watched), expected, "{state}");
+        }
+        assert!(!watched.failing.load(Ordering::Relaxed));
     }
 }
