@@ -172,7 +172,7 @@ impl Service<Request<Body>> for Transport {
                 Box::pin(async move {
                     match response.await {
                         Ok(response) => Ok(response),
-                        Err(error) => match words(&error).or_else(|| fault.take()) {
+                        Err(error) => match words(&error).or_else(|| fault.told()) {
                             Some(words) => Ok(refuse(
                                 Error::new(
                                     Kind::Unavailable,

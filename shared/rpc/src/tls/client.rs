@@ -205,17 +205,33 @@ impl Service<Uri> for Connector {
         let (name, fault) = (self.name.clone(), self.fault.clone());
         let connector = TlsConnector::from(self.tls.held().config);
         Box::pin(async move {
-            let stream = connecting.await?.into_inner();
-            let stream = match timeout(HANDSHAKE, connector.connect(name, stream)).await {
-                Ok(done) => done?,
-                Err(_) => return Err("the TLS handshake took too long".into()),
-            };
-            if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-                return Err("the server speaks TLS, but no HTTP/2 over it (ALPN h2)".into());
+            match shaken(connecting, connector, name).await {
+                Ok(stream) => Ok(TokioIo::new(Noted { stream, fault, heard: false })),
+                Err(error) => {
+                    // This error has its own words.
+                    fault.forget();
+                    Err(error)
+                }
             }
-            Ok(TokioIo::new(Noted { stream, fault }))
         })
     }
+}
+
+/// Connects, and shakes hands.
+async fn shaken(
+    connecting: impl Future<Output = Result<TokioIo<TcpStream>, impl Into<StdError>>>,
+    connector: TlsConnector,
+    name: ServerName<'static>,
+) -> Result<TlsStream<TcpStream>, StdError> {
+    let stream = connecting.await.map_err(Into::into)?.into_inner();
+    let stream = match timeout(HANDSHAKE, connector.connect(name, stream)).await {
+        Ok(done) => done?,
+        Err(_) => return Err("the TLS handshake took too long".into()),
+    };
+    if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+        return Err("the server speaks TLS, but no HTTP/2 over it (ALPN h2)".into());
+    }
+    Ok(stream)
 }
 
 fn prepared(identity: &ClientIdentity, now: Timestamp) -> Result<Held, TlsError> {

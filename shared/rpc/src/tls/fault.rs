@@ -8,16 +8,22 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::rustls;
 
-/// What TLS last said against a connection. A server refuses a client's certificate after the client's own handshake is
-/// done, so the refusal comes with the first bytes that are read, and what is above reports no more than a connection
-/// that closed.
+/// What TLS said against a channel's latest connection. A server refuses a client's certificate after the client's own
+/// handshake is done, so the refusal comes with the first bytes that are read, and what is above reports no more than a
+/// connection that closed. All calls that fail with the connection are told; it is forgotten as soon as something else is
+/// known of a newer one: that it failed by itself, or that something was read from it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fault(Arc<Mutex<Option<String>>>);
 
 impl Fault {
-    /// What was said since this was last asked.
-    pub(crate) fn take(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// What was said.
+    pub(crate) fn told(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgets what was said.
+    pub(super) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn note(&self, error: &io::Error) {
@@ -39,11 +45,18 @@ impl Fault {
 pub(super) struct Noted<S> {
     pub(super) stream: S,
     pub(super) fault: Fault,
+    /// Whether the other side has said something.
+    pub(super) heard: bool,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let done = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if !self.heard && buf.filled().len() > before {
+            self.heard = true;
+            self.fault.forget();
+        }
         self.fault.noted(done)
     }
 }
