@@ -24,7 +24,8 @@ pub struct Metrics {
     panics: AtomicU64,
     shed: AtomicU64,
     stale: AtomicU64,
-    limits: OnceLock<Limits>,
+    calls: OnceLock<Limit>,
+    streams: OnceLock<Limit>,
 }
 
 #[derive(Debug)]
@@ -42,11 +43,8 @@ struct Durations {
     buckets: [AtomicU64; BUCKETS_MICROS.len()],
 }
 
-#[derive(Debug)]
-struct Limits {
-    calls: (Arc<Semaphore>, usize),
-    streams: (Arc<Semaphore>, usize),
-}
+/// The free places, and how many places there are.
+type Limit = (Arc<Semaphore>, usize);
 
 /// How much of a limit is in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,24 +95,30 @@ impl Metrics {
             panics: AtomicU64::new(0),
             shed: AtomicU64::new(0),
             stale: AtomicU64::new(0),
-            limits: OnceLock::new(),
+            calls: OnceLock::new(),
+            streams: OnceLock::new(),
         }
     }
 
-    /// The places for unary calls and for streams, each with how many there are.
-    pub(crate) fn watch(&self, calls: (Arc<Semaphore>, usize), streams: (Arc<Semaphore>, usize)) {
+    /// The places for unary calls, and how many there are.
+    pub(crate) fn watch_calls(&self, places: Arc<Semaphore>, limit: usize) {
         // A stack sets this once.
-        let _first = self.limits.set(Limits { calls, streams });
+        let _first = self.calls.set((places, limit));
+    }
+
+    /// The places for streams, and how many there are.
+    pub(crate) fn watch_streams(&self, places: Arc<Semaphore>, limit: usize) {
+        let _first = self.streams.set((places, limit));
     }
 
     /// How many unary calls are at work, of how many may be.
     pub fn calls(&self) -> Saturation {
-        self.limits.get().map(|limits| saturation(&limits.calls)).unwrap_or_default()
+        self.calls.get().map(saturation).unwrap_or_default()
     }
 
     /// How many streams are open, of how many may be.
     pub fn streams(&self) -> Saturation {
-        self.limits.get().map(|limits| saturation(&limits.streams)).unwrap_or_default()
+        self.streams.get().map(saturation).unwrap_or_default()
     }
 
     /// The methods that were called since the start.
@@ -198,7 +202,7 @@ impl Metrics {
     }
 }
 
-fn saturation((places, limit): &(Arc<Semaphore>, usize)) -> Saturation {
+fn saturation((places, limit): &Limit) -> Saturation {
     Saturation { used: limit.saturating_sub(places.available_permits()), limit: *limit }
 }
 

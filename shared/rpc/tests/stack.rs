@@ -17,7 +17,7 @@ use rapport_rpc::{
 };
 use rapport_types::reason;
 use rapport_types::tenant::{Principal, TenantId};
-use tonic::{Code, Request};
+use tonic::{Code, Request, Response};
 
 const TOKEN: &str = "0123456789abcdef";
 
@@ -345,6 +345,39 @@ async fn streams_are_counted_at_their_end_and_hold_a_place() {
     drop(subscribe(&stack, "forever", None).await);
     let counts = stack.metrics().methods();
     assert!(ended(&counts[0]).contains(&(Code::Cancelled, 1)), "{counts:?}");
+}
+
+#[tokio::test]
+async fn one_tenant_takes_half_of_the_streams_and_services_take_none() {
+    let token = |token: &str, tenant: &str, role: &str| Token {
+        token: token.into(),
+        tenant: TenantId::parse(tenant).unwrap(),
+        principal: format!("users/{token}"),
+        roles: vec![role.into()],
+    };
+    let tokens = vec![token("a", "acme", "admin"), token("g", "globex", "admin"), token("s", "acme", "service")];
+    let mut options = StackOptions::new(Authentication::tokens(tokens), access());
+    options.streams = 4;
+    let stack = stack(options);
+    let open = async |token: &str| {
+        let transport = over(stack.clone()).with_token(token);
+        let request = SubscribeRequest { source: "silent".into(), ..Default::default() };
+        EventServiceClient::new(transport).subscribe(request).await.map(Response::into_inner)
+    };
+    let held = [open("a").await.unwrap(), open("a").await.unwrap()];
+    let error = error_of(open("a").await.unwrap_err());
+    assert_eq!(error.reason, reason::TENANT_QUOTA);
+    assert!(error.retry_after.is_some());
+    let services = [open("s").await.unwrap(), open("s").await.unwrap(), open("s").await.unwrap()];
+    assert_eq!(stack.metrics().streams().used, 2, "those of services are not counted");
+    let others = [open("g").await.unwrap(), open("g").await.unwrap()];
+    assert_eq!(error_of(open("g").await.unwrap_err()).reason, reason::OVERLOADED);
+    assert_eq!(stack.metrics().shed(), 2);
+    let _heard = open("s").await.unwrap();
+    drop((held, services));
+    let _room = open("a").await.unwrap();
+    drop(others);
+    assert_eq!(stack.metrics().streams().used, 1);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod guard;
 mod jobs;
 mod metrics;
 mod module;
+mod opening;
 mod options;
 mod reload;
 mod running;

@@ -3,6 +3,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -12,18 +13,18 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rapport_rpc::tls::{Greeting, ServerTls};
 use rapport_rpc::{Front, needs_tls};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tonic::codegen::BoxFuture;
 
+use crate::opening::{Language, Opened};
 use crate::options::LimitOptions;
 
-/// A connection that says nothing for this long after it was accepted is closed.
-const SILENT: Duration = Duration::from_secs(10);
 /// A connection over HTTP/1.1 may rest this long between two requests.
 const IDLE: Duration = Duration::from_secs(60);
 /// After a failed accept (no file descriptors left, mostly) the listener rests this long.
@@ -64,6 +65,7 @@ impl Listening {
         };
         let server = Arc::new(server(limits));
         let age = Age { limit: limits.connection_age.0, grace: limits.connection_age_grace.0 };
+        let begin = limits.connection_begin.0;
         let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
         let (tracker, closing, killing) =
             (listening.connections.clone(), listening.closing.clone(), listening.killing.clone());
@@ -89,7 +91,7 @@ impl Listening {
                 let (server, door) = (Arc::clone(&server), door.clone());
                 let (closing, killing) = (closing.clone(), killing.clone());
                 tracker.spawn(async move {
-                    let served = connection(stream, &server, door, closing, age);
+                    let served = connection(stream, &server, door, closing, age, Instant::now() + begin);
                     tokio::select! {
                         () = killing.cancelled() => {}
                         () = served => {}
@@ -132,59 +134,80 @@ fn server(limits: &LimitOptions) -> auto::Builder<TokioExecutor> {
     server
 }
 
+/// Serves a connection that has until `begin` to come to its first request, or to be ready for requests over HTTP/2.
 async fn connection(
     stream: TcpStream,
     server: &auto::Builder<TokioExecutor>,
     Door { front, tls, handshake }: Door,
     closing: CancellationToken,
     age: Age,
+    begin: Instant,
 ) {
     let _may_fail = stream.set_nodelay(true);
-    tokio::select! {
-        () = closing.cancelled() => return,
-        spoken = tokio::time::timeout(SILENT, stream.readable()) => {
-            if !matches!(spoken, Ok(Ok(()))) {
-                return;
-            }
-        }
-    }
     let Some(tls) = tls else {
-        return converse(stream, server, Calls(front), closing, age).await;
+        return opened(stream, server, front, closing, age, begin).await;
+    };
+    // Nobody who says nothing at all is counted among the handshakes.
+    let greeting = async {
+        timeout_at(begin, stream.readable()).await.ok()?.ok()?;
+        let left = begin.saturating_duration_since(Instant::now());
+        Some(tls.accept(stream, handshake.min(left)).await)
     };
     let greeting = tokio::select! {
         () = closing.cancelled() => return,
-        greeting = tls.accept(stream, handshake) => greeting,
+        greeting = greeting => greeting,
     };
     match greeting {
-        Ok(Greeting::Tls(mut stream)) => {
-            tokio::select! {
-                () = closing.cancelled() => return,
-                // As long as nothing is said, hyper would wait without an end.
-                spoken = tokio::time::timeout(SILENT, stream.fill_buf()) => match spoken {
-                    Ok(Ok(bytes)) if !bytes.is_empty() => {}
-                    Ok(Err(error)) => return tracing::debug!(%error, "a connection was broken off after its handshake"),
-                    _ => return,
-                }
-            }
-            converse(*stream, server, Calls(front), closing, age).await;
-        }
-        Ok(Greeting::Plain(stream)) => {
+        None => {}
+        Some(Ok(Greeting::Tls(stream))) => opened(*stream, server, front, closing, age, begin).await,
+        Some(Ok(Greeting::Plain(stream))) => {
             tracing::debug!("a client does not speak TLS");
             let told = closing.child_token();
-            let telling = converse(stream, server, Plain { told: told.clone() }, told, age);
-            let _unheard = tokio::time::timeout(SILENT, telling).await;
+            let telling = converse(stream, server, Plain { told: told.clone() }, told, age, std::future::pending());
+            let _unheard = timeout_at(begin, telling).await;
         }
-        Err(error) => tracing::debug!(%error, "a handshake did not end well"),
+        Some(Err(error)) => tracing::debug!(%error, "a handshake did not end well"),
     }
 }
 
-/// Serves the requests of one connection.
+/// Hears what a connection speaks, and serves its requests.
+async fn opened<I: AsyncRead + AsyncWrite + Unpin + 'static>(
+    stream: I,
+    server: &auto::Builder<TokioExecutor>,
+    front: Front,
+    closing: CancellationToken,
+    age: Age,
+    begin: Instant,
+) {
+    // Hyper would wait without an end to know the version of HTTP.
+    let (stream, language) = tokio::select! {
+        () = closing.cancelled() => return,
+        heard = timeout_at(begin, Opened::hear(stream)) => match heard {
+            Ok(Ok(heard)) => heard,
+            Ok(Err(error)) => return tracing::debug!(%error, "a connection ended before it began"),
+            Err(_) => return tracing::debug!("closed a connection that did not begin"),
+        }
+    };
+    // Over HTTP/1 there is nothing before the head of a request; over HTTP/2 who is silent is asked whether it lives.
+    let asked = Arc::new(AtomicBool::new(language == Language::Http2));
+    let calls = Calls { front, asked: Arc::clone(&asked) };
+    let unasked = async move {
+        tokio::time::sleep_until(begin).await;
+        if asked.load(Ordering::Relaxed) {
+            std::future::pending().await
+        }
+    };
+    converse(stream, server, calls, closing, age, unasked).await;
+}
+
+/// Serves the requests of one connection, until `given_up` at most.
 async fn converse<I, S>(
     stream: I,
     server: &auto::Builder<TokioExecutor>,
     service: S,
     closing: CancellationToken,
     age: Age,
+    given_up: impl Future<Output = ()>,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
@@ -194,6 +217,7 @@ async fn converse<I, S>(
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = given_up => return tracing::debug!("closed a connection whose first request did not come"),
         () = closing.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -239,7 +263,11 @@ fn jittered(limit: Duration, random: u64) -> Duration {
 }
 
 /// What stands on the port, as hyper wants it.
-struct Calls(Front);
+struct Calls {
+    front: Front,
+    /// Whether there was a request, or need not be one.
+    asked: Arc<AtomicBool>,
+}
 
 impl Service<Request<Incoming>> for Calls {
     type Response = Response<Body>;
@@ -247,7 +275,8 @@ impl Service<Request<Incoming>> for Calls {
     type Future = BoxFuture<Response<Body>, Infallible>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.0.answer(request.map(Body::new))
+        self.asked.store(true, Ordering::Relaxed);
+        self.front.answer(request.map(Body::new))
     }
 }
 

@@ -364,6 +364,7 @@ fn stack_options(options: &Options, methods: &Methods, contexts: &[Context], gua
     StackOptions {
         calls: limits.calls,
         streams: limits.streams,
+        streams_per_tenant: limits.streams_per_tenant,
         deadline: limits.deadline.0,
         deadline_max: limits.deadline_max.0,
         quota: options.quota.for_stack(),

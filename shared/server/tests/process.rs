@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod module;
+mod silence;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -2,9 +2,10 @@
 //!
 //! Outermost first: protocol, request id, trace context, access log, metrics, catch-panic, deadline, limits,
 //! authentication, permission, quota, at-least, handler. The order is a promise: a request id is known before anything is
-//! logged, everything that is refused is counted, a panic anywhere below is caught, work that is shed costs no
+//! logged, everything that is refused is counted, a panic anywhere below is caught, a call that is shed costs no
 //! authentication, nothing is parsed or looked up for a caller without a credential, and whether a resource exists is
-//! asked only for callers who may know; a tenant pays only for calls that it may make. A test holds the list.
+//! asked only for callers who may know; a tenant pays only for calls that it may make. Streams stay, so whose they are
+//! decides who gets a place: they get theirs with the quota. A test holds the list.
 //!
 //! Each layer is a struct with one `call`; the chain is composed at compile time and a whole call takes one allocation
 //! for its future. What happens once per *stream* rather than once per reply stands in `outlet`.
@@ -18,6 +19,7 @@ mod limits;
 mod meter;
 mod outlet;
 mod permission;
+mod places;
 mod protocol;
 mod quota;
 mod request_id;
@@ -35,7 +37,6 @@ use http::{HeaderValue, Request, Response};
 use rapport_events::Cursors;
 use rapport_types::error::Error;
 use rapport_types::tenant::Principal;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic::body::Body;
@@ -49,6 +50,7 @@ use crate::metrics::Metrics;
 use crate::services::Services;
 use crate::{limits as bounds, status};
 
+use places::Place;
 pub use quota::QuotaOptions;
 pub use trace::Spans;
 
@@ -60,8 +62,10 @@ pub struct StackOptions {
     pub access: Access,
     /// Unary calls in work at once; more are shed. Calls between services of this process do not count.
     pub calls: usize,
-    /// Streams open at once; more are shed.
+    /// Streams open at once, those of services not counted; more are shed.
     pub streams: usize,
+    /// How many of them one tenant may have; 0 is half.
+    pub streams_per_tenant: usize,
     /// The deadline of a unary call whose caller names none.
     pub deadline: Duration,
     /// The longest deadline a caller gets.
@@ -92,6 +96,7 @@ impl StackOptions {
             access,
             calls: 1024,
             streams: 1024,
+            streams_per_tenant: 0,
             deadline: bounds::DEADLINE,
             deadline_max: bounds::DEADLINE_MAX,
             quota: None,
@@ -122,10 +127,10 @@ impl Stack {
         let metrics = Arc::new(Metrics::new(&methods));
         let handler = handler::Handler::new(&methods, services, options.access.clone());
         let chain = at_least::AtLeast::new(options.cursors, &metrics).over(handler);
-        let chain = quota::Quota::new(options.quota).over(chain);
+        let chain = quota::Quota::new(options.quota, options.streams, options.streams_per_tenant, &metrics).over(chain);
         let chain = permission::Permission::new(options.access).over(chain);
         let chain = verify::Verify::new(options.authentication).over(chain);
-        let chain = limits::Limits::new(options.calls, options.streams, &metrics).over(chain);
+        let chain = limits::Limits::new(options.calls, &metrics).over(chain);
         let chain = deadline::Deadline::new(options.deadline, options.deadline_max).over(chain);
         let chain = catch_panic::CatchPanic::new(&metrics).over(chain);
         let chain = meter::Meter::new(&metrics).over(chain);
@@ -189,7 +194,8 @@ pub(crate) struct Flow {
     pub(crate) traceparent: Option<String>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) principal: Option<Arc<Principal>>,
-    pub(crate) permit: Option<OwnedSemaphorePermit>,
+    /// The place of a stream, held until it ends.
+    pub(crate) place: Option<Place>,
     /// Whether the metrics know of this call, so that a stream's end is counted only if its beginning was.
     pub(crate) counted: bool,
 }
@@ -272,7 +278,7 @@ impl<N: Next> Answer for Whole<N> {
                 traceparent: None,
                 deadline: None,
                 principal: None,
-                permit: None,
+                place: None,
                 counted: false,
             };
             let response = self.chain.run(&mut flow).await;
@@ -317,7 +323,7 @@ mod tests {
     #[test]
     fn a_layer_adds_little_to_the_future_of_a_call() -> Result<(), crate::UnguardedMethod> {
         let metrics = Arc::new(Metrics::new(&Methods::of_contract()?));
-        let chain = limits::Limits::new(1, 1, &metrics).over(End);
+        let chain = limits::Limits::new(1, &metrics).over(End);
         let chain = catch_panic::CatchPanic::new(&metrics).over(chain);
         let chain = meter::Meter::new(&metrics).over(chain);
         let mut flow = Flow {
@@ -329,7 +335,7 @@ mod tests {
             traceparent: None,
             deadline: None,
             principal: None,
-            permit: None,
+            place: None,
             counted: false,
         };
         let alone = size_of_val(&End.run(&mut flow));

@@ -9,7 +9,6 @@ use futures::FutureExt;
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame};
 use rapport_types::error::Error;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::body::Body;
@@ -20,6 +19,7 @@ use super::deadline::passed;
 use rapport_types::error::Kind;
 use rapport_types::reason;
 
+use super::places::Place;
 use super::{Flow, Tools, code_of};
 use crate::metrics::Metrics;
 use crate::status;
@@ -36,7 +36,7 @@ struct Outlet {
 
 /// Counts the stream when it is dropped, which a caller who leaves causes too.
 struct Open {
-    _permit: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
     metrics: Arc<Metrics>,
     method: Option<usize>,
     started: Instant,
@@ -52,7 +52,7 @@ impl Drop for Open {
 /// A streaming call's response with its watch.
 pub(super) fn wrap(response: Response<Body>, flow: Flow, tools: &Tools) -> Response<Body> {
     let mut open = Open {
-        _permit: flow.permit,
+        _place: flow.place,
         metrics: Arc::clone(&tools.metrics),
         method: flow.method.map(|method| method.index),
         started: flow.started,

@@ -212,12 +212,16 @@ pub struct PeerOptions {
 pub struct LimitOptions {
     /// Connections at once.
     pub connections: usize,
+    /// How long a connection may take from its acceptance to its first request, or to its settings over HTTP/2.
+    pub connection_begin: Span,
     /// Calls and streams at once on one connection.
     pub streams_per_connection: u32,
     /// Unary calls in work at once.
     pub calls: usize,
     /// Streams open at once.
     pub streams: usize,
+    /// Streams that one tenant may have open at once; 0 is half of all.
+    pub streams_per_tenant: usize,
     /// The default deadline.
     pub deadline: Span,
     /// The longest deadline.

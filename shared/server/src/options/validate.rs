@@ -158,6 +158,7 @@ impl Options {
             }
         }
         for (key, span) in [
+            ("limits.connection_begin", limits.connection_begin),
             ("limits.deadline", limits.deadline),
             ("limits.deadline_max", limits.deadline_max),
             ("limits.keepalive", limits.keepalive),
