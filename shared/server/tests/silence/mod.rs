@@ -141,7 +141,6 @@ async fn closed_in_time(secured: bool) {
         begun.elapsed()
     });
     let took = futures::future::join_all(closing).await;
-    println!("full after {crowded:?}, closed after {took:?}");
     assert!(took.iter().all(|took| *took >= BEGIN), "nobody is closed before its time: {took:?}");
 
     write(port.client()).await;
