@@ -93,6 +93,7 @@ fn consent(checked: proto::CheckConsentResponse) -> Consent {
         ConsentReason::Expired => Some(Gate::ConsentExpired),
         ConsentReason::NotYetValid => Some(Gate::ConsentNotYetValid),
         ConsentReason::PartyCeased => Some(Gate::PartyCeased),
+        ConsentReason::PartyRestricted => Some(Gate::PartyRestricted),
         // What this version does not understand is not a consent.
         ConsentReason::Granted | ConsentReason::NoConsent | ConsentReason::Unspecified => Some(Gate::NoConsent),
     };
@@ -115,6 +116,7 @@ mod tests {
         assert_eq!(told(ConsentReason::Granted.into(), false).forbids, Some(Gate::NoConsent));
         assert_eq!(told(ConsentReason::Withdrawn.into(), false).forbids, Some(Gate::ConsentWithdrawn));
         assert_eq!(told(ConsentReason::PartyCeased.into(), false).forbids, Some(Gate::PartyCeased));
+        assert_eq!(told(ConsentReason::PartyRestricted.into(), false).forbids, Some(Gate::PartyRestricted));
         assert_eq!(told(99, true).forbids, Some(Gate::NoConsent), "a reason of a later version");
         assert_eq!(told(ConsentReason::Expired.into(), false).record, "parties/1/consents/2");
     }

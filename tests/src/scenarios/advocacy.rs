@@ -10,7 +10,7 @@ use rapport_testkit::asserts::{at_least, error_metadata, is_replayed, position, 
 use rapport_testkit::sandbox::SandboxBuilder;
 use rapport_testkit::{Code, assert_reason};
 
-use super::messages::{after, now, person};
+use super::messages::{after, now, person, set_apart};
 use super::stage::{ACME, GLOBEX, Positions, READER, Stage, fresh, next, refused, unknown};
 
 rapport_testkit::each_world! {
@@ -288,6 +288,15 @@ async fn consent_decides(stage: &Stage) {
     consent(stage, &party, ConsentState::Granted).await;
     let (_, seen) = answered(stage, &survey, &party, 9).await;
     assert_eq!(newest(invitations(stage, &party, &seen).await).0, InvitationState::Sent);
+    // Set apart: nobody is asked, whatever was said before.
+    let restricted = set_apart(&party, stakeholders::PartyLifecycle::Restricted, "asked for it");
+    stage.parties(ACME).update_party(restricted).await.expect("set apart");
+    let held = stage.advocacy(ACME).invite_advocate(invite(&party, "met at the fair")).await.expect("recorded");
+    assert_eq!(newest(vec![held.into_inner()]).1, InvitationGate::PartyRestricted);
+    let lifted = set_apart(&party, stakeholders::PartyLifecycle::Identified, "took it back");
+    stage.parties(ACME).update_party(lifted).await.expect("no longer");
+    let held = stage.advocacy(ACME).invite_advocate(invite(&party, "met again")).await.expect("recorded");
+    assert_eq!(newest(vec![held.into_inner()]).1, InvitationGate::FrequencyCap);
     // Stakeholders does not know this one at all.
     let stranger = unknown("parties");
     let (_, seen) = answered(stage, &survey, &stranger, 9).await;

@@ -259,7 +259,7 @@ async fn an_end_before_its_beginning_finds_its_party(stage: &Stage) {
     assert_eq!(context_of(stage, party(&early.name), &seen).await.history.expect("a history").interactions.len(), 1);
 }
 
-async fn consent(stage: &Stage, party: &str, purpose: &str, state: ConsentState) -> Positions {
+pub(super) async fn consent(stage: &Stage, party: &str, purpose: &str, state: ConsentState) -> Positions {
     let consent = Consent {
         party: party.into(),
         purpose: purpose.into(),

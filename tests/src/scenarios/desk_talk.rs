@@ -12,8 +12,8 @@ use stakeholders::{Consent, ConsentState, RecordConsentRequest};
 use tonic::Streaming;
 
 use super::advocacy::{balance, enrolled, program};
-use super::desk::{begin, context_of};
-use super::messages::{after, by_party, contact, now, person, phone, record};
+use super::desk::{begin, consent, context_of};
+use super::messages::{after, by_party, contact, now, person, phone, record, set_apart};
 use super::stage::{ACME, AGENT, Positions, READER, Stage, end, fresh, next, unknown};
 
 rapport_testkit::each_world! {
@@ -23,6 +23,7 @@ rapport_testkit::each_world! {
         let stage = Stage::open(sandbox).await;
         legs_and_handovers_end_in_one_interaction(&stage).await;
         a_missed_call_is_followed_up_once(&stage).await;
+        who_is_set_apart_is_served_and_asked_for_nothing(&stage).await;
         it_was_somebody_elses_and_everything_follows(&stage).await;
         points_follow_to_whom_it_was_of(&stage).await;
         stage.close().await;
@@ -151,6 +152,42 @@ async fn a_missed_call_is_followed_up_once(stage: &Stage) {
     let (again, _) = ended(stage, missed("missed-9")).await;
     assert_ne!(again.case, cases[0].name);
     assert_eq!(stage.cases(ACME).list_cases(request).await.expect("listed").into_inner().cases.len(), 2);
+}
+
+/// Glad, and agreed to be asked: the one to invite, but for a restriction.
+async fn who_is_set_apart_is_served_and_asked_for_nothing(stage: &Stage) {
+    let (glad, _) = stage.party_at(person("Set Apart")).await;
+    let mut seen = consent(stage, &glad.name, "reference", ConsentState::Granted).await;
+    for _ in 0..4 {
+        let praise = record(contact("praise", by_party(&glad.name), now()));
+        seen.extend(positions(stage.interactions(ACME).record_interaction(praise).await.expect("recorded").metadata()));
+    }
+    let told = async |seen: &Positions| {
+        let context = context_of(stage, party(&glad.name), seen).await;
+        let card = context.card.expect("a card");
+        assert_eq!(card.status.expect("a status").state(), SectionState::Fresh);
+        let warned = context.warnings.iter().any(|one| one.kind() == WarningKind::Restricted);
+        let consents = context.consents.expect("consents").consents;
+        let reference = consents.into_iter().find(|one| one.purpose == "reference").expect("asked for").reason;
+        (card.lifecycle, warned, reference, context.next_best_action.expect("something to do"))
+    };
+    let (lifecycle, warned, reference, action) = told(&seen).await;
+    assert_eq!((lifecycle.as_str(), warned, reference.as_str()), ("identified", false, "granted"));
+    assert_eq!(action.action(), ActionKind::InviteAdvocacy, "{action:?}");
+    let moved = async |to, why| {
+        let update = set_apart(&glad.name, to, why);
+        positions(stage.parties(ACME).update_party(update).await.expect("moved").metadata())
+    };
+    let seen = moved(stakeholders::PartyLifecycle::Restricted, "asked for it by letter").await;
+    let (lifecycle, warned, reference, action) = told(&seen).await;
+    assert_eq!((lifecycle.as_str(), warned, reference.as_str()), ("restricted", true, "party_restricted"));
+    assert_eq!(action.action(), ActionKind::Serve, "{action:?}");
+    let invite = action.candidates.iter().find(|one| one.action() == ActionKind::InviteAdvocacy).expect("considered");
+    assert_eq!(invite.reason, "the party is restricted");
+    let seen = moved(stakeholders::PartyLifecycle::Identified, "took it back").await;
+    let (lifecycle, warned, reference, action) = told(&seen).await;
+    assert_eq!((lifecycle.as_str(), warned, reference.as_str()), ("identified", false, "granted"));
+    assert_eq!(action.action(), ActionKind::InviteAdvocacy, "{action:?}");
 }
 
 fn health(context: &AgentContext) -> (i64, i64) {

@@ -5,7 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prost_types::Timestamp;
 use rapport_proto::interactions::v1 as interactions;
 use rapport_proto::stakeholders::v1 as stakeholders;
-use stakeholders::{ContactMedium, IdentifierStrength, MediumKind, Party, PartyIdentifier, PartyKind, PartyRole};
+use stakeholders::{
+    ContactMedium, IdentifierStrength, MediumKind, Party, PartyIdentifier, PartyKind, PartyLifecycle, PartyRole,
+    UpdatePartyRequest,
+};
 
 /// A day, in seconds.
 pub(crate) const DAY: i64 = 86_400;
@@ -59,6 +62,15 @@ pub(crate) fn identifier(scheme: &str, value: &str, strength: IdentifierStrength
 /// A role in force everywhere from now on.
 pub(crate) fn role(role_type: &str) -> PartyRole {
     PartyRole { role_type: role_type.into(), ..Default::default() }
+}
+
+/// Moves a party to a lifecycle, and says why.
+pub(crate) fn set_apart(party: &str, to: PartyLifecycle, why: &str) -> UpdatePartyRequest {
+    let provenance = rapport_proto::types::v1::Provenance { reason: why.into(), ..Default::default() };
+    let party = Party { name: party.into(), lifecycle: to.into(), provenance: Some(provenance), ..Default::default() };
+    let paths = vec!["lifecycle".to_owned(), "provenance".to_owned()];
+    let update_mask = Some(prost_types::FieldMask { paths });
+    UpdatePartyRequest { party: Some(party), update_mask, request_id: String::new() }
 }
 
 /// A participant named by party, who began it.

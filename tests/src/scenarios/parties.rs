@@ -11,7 +11,7 @@ use rapport_testkit::sandbox::SandboxBuilder;
 use rapport_testkit::{Code, assert_reason};
 use tonic::Status;
 
-use super::messages::{at, email, identifier, organization, person, phone, role};
+use super::messages::{at, email, identifier, organization, person, phone, role, set_apart};
 use super::stage::{ACME, AGENT, GLOBEX, Stage, fresh, refused, unknown};
 
 rapport_testkit::each_world! {
@@ -296,9 +296,27 @@ async fn an_update_changes_what_its_mask_names(stage: &Stage) {
 
     let curated = Party { name: name.clone(), lifecycle: PartyLifecycle::Curated.into(), ..Default::default() };
     assert_eq!(change(curated, &["lifecycle"]).await.lifecycle(), PartyLifecycle::Curated);
+    // Set apart, and no longer: with a reason each time, which is kept.
+    let mut parties = stage.parties(ACME);
+    let restricted = |why: &str| set_apart(&name, PartyLifecycle::Restricted, why);
+    refused(parties.update_party(restricted("")).await, &[("party.provenance.reason", "REQUIRED")]);
+    let apart = parties.update_party(restricted("a letter of May")).await.expect("set apart").into_inner();
+    let why = apart.provenance.as_ref().map(|from| from.reason.as_str());
+    assert_eq!((apart.lifecycle(), why), (PartyLifecycle::Restricted, Some("a letter of May")));
+    assert_eq!(
+        stage.parties(ACME).get_party(GetPartyRequest { name: name.clone() }).await.expect("read").into_inner(),
+        apart
+    );
+    let filter = format!("lifecycle == \"restricted\" && display_name == \"{}\"", apart.display_name);
+    let listed = parties.list_parties(ListPartiesRequest { filter, ..Default::default() }).await.expect("listed");
+    assert_eq!(listed.into_inner().parties.len(), 1);
+    let back = set_apart(&name, PartyLifecycle::Identified, "taken back in June");
+    assert_eq!(parties.update_party(back).await.expect("lifted").into_inner().lifecycle(), PartyLifecycle::Identified);
     let died = Cessation { kind: CessationKind::Deceased.into(), occurred_time: Some(at("2026-01-05T10:00:00Z")) };
     let after = change(Party { name: name.clone(), cessation: Some(died), ..Default::default() }, &["cessation"]).await;
     assert_eq!(after.cessation, Some(died));
+    let late = parties.update_party(restricted("too late")).await;
+    assert_reason!(late, Code::FailedPrecondition, "INVALID_TRANSITION");
     assert_eq!(change(Party { name, ..Default::default() }, &["cessation"]).await.cessation, None);
 }
 

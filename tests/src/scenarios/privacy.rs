@@ -7,7 +7,7 @@ use rapport_testkit::asserts::{is_replayed, position};
 use rapport_testkit::sandbox::SandboxBuilder;
 use rapport_testkit::{Code, assert_reason};
 
-use super::messages::{DAY, after, at, micros, now, person};
+use super::messages::{DAY, after, at, micros, now, person, set_apart};
 use super::stage::{ACME, GLOBEX, Stage, fresh, refused, unknown};
 
 rapport_testkit::each_world! {
@@ -27,7 +27,7 @@ rapport_testkit::each_world! {
     }
 }
 
-use ConsentReason::{Expired, Granted, NoConsent, NotYetValid, PartyCeased, Withdrawn};
+use ConsentReason::{Expired, Granted, NoConsent, NotYetValid, PartyCeased, PartyRestricted, Withdrawn};
 
 fn said(party: &Party, state: ConsentState, purpose: &str, channel: &str) -> Consent {
     Consent {
@@ -237,6 +237,12 @@ async fn nobody_courts_the_dead(stage: &Stage) {
     let party = stage.party(person("Mortal")).await;
     record(stage, yes(&party, "marketing", "email")).await;
     assert_eq!(at_moment(stage, &party, None).await, Granted);
+    // Who is set apart is not courted either, until that is lifted.
+    for (to, reason) in [(PartyLifecycle::Restricted, PartyRestricted), (PartyLifecycle::Curated, Granted)] {
+        let moved = set_apart(&party.name, to, "asked for it");
+        stage.parties(ACME).update_party(moved).await.expect("moved");
+        assert_eq!(check(stage, question(&party, "marketing", "email")).await.reason(), reason);
+    }
     let died = Cessation { kind: CessationKind::Deceased.into(), occurred_time: Some(after(now(), -DAY)) };
     let dead = Party { name: party.name.clone(), cessation: Some(died), ..Default::default() };
     let paths = vec!["cessation".to_owned()];

@@ -41,6 +41,7 @@ pub(super) fn warnings(sections: &Sections, resolution: Option<&Resolution>) -> 
     let signs = Signs {
         matched: resolution.map(Resolution::matched),
         cessation: &sections.card.cessation,
+        restricted: restricted(sections),
         role_types: sections.card.roles.iter().map(|role| role.role_type.as_str()).collect(),
         late_promises: late(sections),
         service_refused: sections
@@ -52,6 +53,11 @@ pub(super) fn warnings(sections: &Sections, resolution: Option<&Resolution>) -> 
     };
     let told = cautions(&signs);
     told.into_iter().map(|(kind, text)| proto::ContextWarning { kind: i32::from(kind.code()), text }).collect()
+}
+
+/// Whether the card says that the party is set apart.
+fn restricted(sections: &Sections) -> bool {
+    sections.card.lifecycle == "restricted"
 }
 
 /// How many of the promises that are shown are ours and late.
@@ -96,6 +102,7 @@ fn facts(sections: &Sections, known_party: bool, resolution: Option<&Resolution>
             .filter(|resolution| resolution.matched() == Match::Candidates)
             .map_or(0, |resolution| resolution.candidates.len()),
         cessation: known(sections.card.status.as_ref()).then(|| sections.card.cessation.clone()),
+        restricted: restricted(sections),
         // More than are shown may be open.
         cases_known: known(sections.cases.status.as_ref()) && !sections.cases.truncated,
         open_complaints: complaints,
@@ -246,6 +253,10 @@ mod tests {
             let told = advised(&Sections { card, ..leaving() });
             assert_eq!(told.action(), proto::ActionKind::Serve, "{state:?}");
         }
+        let card = proto::CardSection { lifecycle: "restricted".to_owned(), ..glad().card };
+        let apart = Sections { card, ..leaving() };
+        assert_eq!(advised(&apart).action(), proto::ActionKind::Serve);
+        assert_eq!(warnings(&apart, None)[0].kind(), proto::WarningKind::Restricted);
         // The last that was known is known.
         let card = proto::CardSection { status: status(Stale), ..proto::CardSection::default() };
         assert_eq!(advised(&Sections { card, ..leaving() }).action(), proto::ActionKind::Retain);

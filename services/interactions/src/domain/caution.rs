@@ -24,6 +24,8 @@ coded! {
         NotFresh = 8 "not_fresh",
         /// Something that we promised is late.
         OurPromiseLate = 9 "our_promise_late",
+        /// The party is restricted.
+        Restricted = 10 "restricted",
     }
 }
 
@@ -34,6 +36,8 @@ pub(crate) struct Signs<'a> {
     pub(crate) matched: Option<Match>,
     /// `deceased`, `closed` or empty.
     pub(crate) cessation: &'a str,
+    /// It is set apart.
+    pub(crate) restricted: bool,
     /// The role types that the party holds now.
     pub(crate) role_types: Vec<&'a str>,
     /// How many of the promises of ours that are shown are late.
@@ -51,6 +55,9 @@ pub(crate) fn cautions(signs: &Signs<'_>) -> Vec<(Caution, String)> {
         "deceased" => found.push((Caution::Deceased, "the party is deceased".to_owned())),
         "closed" => found.push((Caution::Closed, "the organisation is closed".to_owned())),
         _ => {}
+    }
+    if signs.restricted {
+        found.push((Caution::Restricted, "the party is restricted: serve it, and ask nothing of it".to_owned()));
     }
     match signs.matched {
         Some(Match::Candidates) => found.push((
@@ -97,6 +104,7 @@ mod tests {
         let signs = Signs {
             matched: Some(Match::Candidates),
             cessation: "deceased",
+            restricted: true,
             role_types: vec!["supplier", "customer", "government"],
             late_promises: 2,
             service_refused: true,
@@ -104,10 +112,14 @@ mod tests {
         };
         let found = cautions(&signs);
         let kinds: Vec<Caution> = found.iter().map(|(kind, _)| *kind).collect();
-        use Caution::{Deceased, NoServiceConsent, NotFresh, OurPromiseLate, RoleConflict, SeveralCandidates};
-        assert_eq!(kinds, [Deceased, SeveralCandidates, RoleConflict, OurPromiseLate, NoServiceConsent, NotFresh]);
-        assert_eq!(found[3].1, "2 promises of ours to the party are late");
-        assert_eq!(found[5].1, "not everything is fresh: loyalty, scoring");
+        use Caution::{
+            Deceased, NoServiceConsent, NotFresh, OurPromiseLate, Restricted, RoleConflict, SeveralCandidates,
+        };
+        let gravest = [Deceased, Restricted, SeveralCandidates];
+        assert_eq!(kinds[..3], gravest);
+        assert_eq!(kinds[3..], [RoleConflict, OurPromiseLate, NoServiceConsent, NotFresh]);
+        assert_eq!(found[4].1, "2 promises of ours to the party are late");
+        assert_eq!(found[6].1, "not everything is fresh: loyalty, scoring");
         assert!(cautions(&Signs { matched: Some(Match::Resolved), ..Signs::default() }).is_empty());
     }
 

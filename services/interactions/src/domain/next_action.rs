@@ -67,6 +67,8 @@ pub(crate) struct Facts {
     pub(crate) candidates: usize,
     /// The party ceased: `deceased` or `closed`; empty when it lives.
     pub(crate) cessation: Option<String>,
+    /// The party is known to be set apart.
+    pub(crate) restricted: bool,
     /// Everything of theirs that is not solved could be looked at: where a count is 0, there is none.
     pub(crate) cases_known: bool,
     /// Complaints of theirs that are not solved.
@@ -119,6 +121,7 @@ pub(crate) fn points(micros: i64) -> String {
     format!("{}.{}", tenths.div_euclid(10), tenths.rem_euclid(10))
 }
 
+const RESTRICTED: &str = "the party is restricted";
 const UNKNOWN_LIFE: &str = "it is not known whether the party lives";
 const UNKNOWN_COMPLAINTS: &str = "it is not known whether a complaint is open";
 const UNKNOWN_PROMISES: &str = "it is not known whether a promise of ours is late";
@@ -151,6 +154,7 @@ fn rule(action: Action, facts: &Facts) -> (bool, String) {
         },
         Action::Recover => recover(facts.health),
         Action::Retain => retain(facts),
+        Action::AskAboutNeighbor | Action::RemindExpiry if facts.restricted => (false, RESTRICTED.to_owned()),
         Action::AskAboutNeighbor => match facts.unhappy_neighbors {
             None => (false, "it is not known who is near".to_owned()),
             Some(0) => (false, "nobody near is known to be unhappy".to_owned()),
@@ -191,17 +195,17 @@ fn recover(health: Option<Health>) -> (bool, String) {
     }
 }
 
-/// Why nothing is to be asked of the party for our own sake; none when it is known to live.
-fn not_living(facts: &Facts) -> Option<String> {
+/// Why nothing is to be asked of the party for our own sake; none when it is known to live, and is not set apart.
+fn off_limits(facts: &Facts) -> Option<String> {
     match facts.cessation.as_deref() {
         None => Some(UNKNOWN_LIFE.to_owned()),
-        Some("") => None,
+        Some("") => facts.restricted.then(|| RESTRICTED.to_owned()),
         Some(how) => Some(format!("the party is {how}")),
     }
 }
 
 fn retain(facts: &Facts) -> (bool, String) {
-    if let Some(reason) = not_living(facts) {
+    if let Some(reason) = off_limits(facts) {
         return (false, reason);
     }
     match facts.alive {
@@ -221,7 +225,7 @@ fn percent(share: f64) -> String {
 }
 
 fn invite(facts: &Facts) -> (bool, String) {
-    if let Some(reason) = not_living(facts) {
+    if let Some(reason) = off_limits(facts) {
         return (false, reason);
     }
     if !facts.cases_known {
@@ -338,6 +342,12 @@ mod tests {
             assert_eq!(told(&facts, Action::Retain), (false, reason.to_owned()));
             assert_eq!(told(&facts, Action::InviteAdvocacy), (false, reason.to_owned()));
         }
+        // Who is set apart is served.
+        let apart = Facts { restricted: true, open_cases: 1, late_promises: 1, ..leaving };
+        for action in [Action::Retain, Action::AskAboutNeighbor, Action::RemindExpiry, Action::InviteAdvocacy] {
+            assert_eq!(told(&apart, action), (false, "the party is restricted".to_owned()), "{action:?}");
+        }
+        assert_eq!(chosen(&apart), Action::KeepPromise);
     }
 
     #[test]
@@ -354,6 +364,7 @@ mod tests {
         #[test]
         fn there_is_always_one_thing_to_do(
             known in any::<bool>(), candidates in 0..5usize, ceased in proptest::option::of("(|deceased|closed)"),
+            restricted in any::<bool>(),
             complaints in 0..3usize, cases in 0..3usize, cases_known in any::<bool>(),
             promises in 0..3usize, promises_known in any::<bool>(),
             value in proptest::option::of((0..=100_000_000i64, proptest::option::of(-100_000_000..100_000_000i64))),
@@ -361,7 +372,7 @@ mod tests {
             near in proptest::option::of(0..4usize), refer in proptest::option::of(any::<bool>()),
         ) {
             let facts = Facts {
-                known, candidates, cessation: ceased, cases_known, open_complaints: complaints, open_cases: cases,
+                known, candidates, cessation: ceased, restricted, cases_known, open_complaints: complaints, open_cases: cases,
                 promises_known, late_promises: promises,
                 health: value.map(|(value_micros, change_micros)| Health { value_micros, change_micros }),
                 alive, valuable, unhappy_neighbors: near, expiry: None, may_refer: refer,
@@ -375,7 +386,7 @@ mod tests {
                 prop_assert_eq!(chosen(&facts), Action::Identify);
             }
             let of = |action: Action| considered.iter().find(|one| one.action == action).unwrap();
-            if facts.cessation.as_deref() != Some("") {
+            if facts.cessation.as_deref() != Some("") || restricted {
                 prop_assert!(!of(Action::Retain).applies && !of(Action::InviteAdvocacy).applies);
             }
             prop_assert!((cases_known && promises_known) || !of(Action::InviteAdvocacy).applies);

@@ -37,7 +37,7 @@ impl DeskParties {
 pub(crate) struct Learned {
     /// The last event that spoke of each section.
     wanted: BTreeMap<SectionKey, i64>,
-    /// Those whose consents changed on every channel, also as they live no longer; and the last event that said so.
+    /// Those whose consents changed on every channel, also as they live no longer or are set apart; and the last event that said so.
     everywhere: BTreeMap<(TenantId, Uuid), i64>,
     ties: BTreeMap<TieKey, Option<Tie>>,
     sections: BTreeMap<SectionKey, Known>,
@@ -69,7 +69,7 @@ impl Learned {
             } else if let Some(changed) = card_of(event) {
                 let party = party(&changed?).map_err(|error| error.at("party"))?;
                 spoken.wanted.insert(key(&event.tenant, party, SectionKind::Card), event.position);
-                if event.decode::<proto::PartyUpdated>().is_some_and(|told| told.is_ok_and(|told| told.ceased)) {
+                if event.decode::<proto::PartyUpdated>().is_some_and(|told| told.is_ok_and(|told| addressed(&told))) {
                     spoken.everywhere.insert((event.tenant.clone(), party), event.position);
                 }
             } else if let Some(created) = event.decode::<proto::RelationshipCreated>() {
@@ -137,6 +137,11 @@ impl Learned {
 }
 
 rapport_types::resource_name!(RelationshipName, "relationships", "relationship");
+
+/// Whether an update may change how a party may be addressed, on whatever channel.
+fn addressed(told: &proto::PartyUpdated) -> bool {
+    told.ceased || told.changed_paths.iter().any(|path| path == "cessation" || path == "lifecycle")
+}
 
 /// The name of the party whose card an event may have changed.
 fn card_of(event: &Event) -> Option<Result<String, Error>> {

@@ -159,7 +159,7 @@ fn bare_party(mut party: Party) -> Party {
     party.name.clear();
     party.etag.clear();
     (party.create_time, party.update_time) = (None, None);
-    if party.lifecycle != i32::from(PartyLifecycle::Curated) {
+    if !matches!(party.lifecycle(), PartyLifecycle::Curated | PartyLifecycle::Restricted) {
         party.lifecycle = 0;
     }
     for medium in &mut party.contact_media {

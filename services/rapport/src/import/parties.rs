@@ -189,9 +189,9 @@ impl Parties {
         })
     }
 
-    /// A new party is never curated: that takes an update.
+    /// A new party is never curated, nor restricted: that takes an update.
     fn curated(&self, records: &[Record<Party>], at: usize) -> bool {
-        records.get(at).is_some_and(|record| record.message.lifecycle == i32::from(PartyLifecycle::Curated))
+        records.get(at).is_some_and(|record| said(&record.message))
     }
 
     async fn read(&self, mut names: Vec<String>) -> Result<HashMap<String, Party>, Error> {
@@ -227,8 +227,18 @@ impl Parties {
     async fn change(&self, wanted: &Party, known: &Party, difference: &Difference) -> Result<(), Error> {
         let id = || Uuid::new_v4().to_string();
         if !difference.fields.is_empty() {
-            let party = Party { name: known.name.clone(), etag: known.etag.clone(), ..wanted.clone() };
-            let paths = difference.fields.iter().map(|field| snake(field)).collect();
+            let mut party = Party { name: known.name.clone(), etag: known.etag.clone(), ..wanted.clone() };
+            let mut paths: Vec<String> = difference.fields.iter().map(|field| snake(field)).collect();
+            if wanted.lifecycle() == PartyLifecycle::Restricted && paths.iter().any(|path| path == "lifecycle") {
+                // Whoever restricts says why: the file does, or it is the reason.
+                let why = party.provenance.get_or_insert_default();
+                if why.reason.is_empty() {
+                    "restricted in a file that was imported".clone_into(&mut why.reason);
+                }
+                if !paths.iter().any(|path| path == "provenance") {
+                    paths.push("provenance".to_owned());
+                }
+            }
             let request =
                 UpdatePartyRequest { party: Some(party), update_mask: Some(FieldMask { paths }), request_id: id() };
             tried(async || PartyServiceClient::new(self.transport.clone()).update_party(request.clone()).await).await?;
@@ -259,19 +269,26 @@ impl Parties {
                 message: format!("{} is of another kind, which is fixed at creation", known.name),
             });
         }
-        let (said, is) = (self.json(wanted), self.json(known));
+        if known.lifecycle() == PartyLifecycle::Restricted && wanted.lifecycle() == PartyLifecycle::Curated {
+            return Err(Reject {
+                place: "lifecycle".to_owned(),
+                reason: "INVALID_TRANSITION".to_owned(),
+                message: format!("{} is restricted, which no file ends", known.name),
+            });
+        }
+        let (wished, is) = (self.json(wanted), self.json(known));
         let mut difference = Difference::default();
         for field in UPDATED {
-            let (Some(value), now) = (said.get(*field), is.get(*field)) else { continue };
-            // A file says who is curated; who else is known how well, the server finds.
-            let other = *field == "lifecycle" && wanted.lifecycle != i32::from(PartyLifecycle::Curated);
+            let (Some(value), now) = (wished.get(*field), is.get(*field)) else { continue };
+            // A file says who is curated or restricted; who else is known how well, the server finds.
+            let other = *field == "lifecycle" && !said(wanted);
             let tags = *field == "languageCode"
                 && matches!((value, now), (Value::String(a), Some(Value::String(b))) if a.eq_ignore_ascii_case(b));
             if !other && !tags && !now.is_some_and(|now| within(value, now)) {
                 difference.fields.push((*field).to_owned());
             }
         }
-        if let Some(Value::Object(attributes)) = said.get("attributes") {
+        if let Some(Value::Object(attributes)) = wished.get("attributes") {
             for (key, value) in attributes {
                 if is.get("attributes").and_then(|all| all.get(key)) != Some(value) {
                     difference.fields.push(format!("attributes.{key}"));
@@ -389,6 +406,11 @@ pub(crate) fn field_of(path: &str) -> String {
         }
     }
     path.to_owned()
+}
+
+/// Whether a row says how well its party is known: curated or restricted, which takes an update.
+fn said(party: &Party) -> bool {
+    matches!(party.lifecycle(), PartyLifecycle::Curated | PartyLifecycle::Restricted)
 }
 
 #[cfg(test)]

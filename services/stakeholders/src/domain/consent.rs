@@ -95,6 +95,8 @@ pub enum ConsentReason {
     NotYetValid,
     /// The party is deceased or closed.
     PartyCeased,
+    /// The party is restricted now.
+    PartyRestricted,
 }
 
 /// The answer to a check, with the place of the record that decided.

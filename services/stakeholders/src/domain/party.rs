@@ -55,7 +55,7 @@ impl PartyKind {
     }
 }
 
-/// How well a party is known.
+/// How well a party is known, and whether it is set apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lifecycle {
@@ -65,16 +65,19 @@ pub enum Lifecycle {
     Identified,
     /// Checked by somebody.
     Curated,
+    /// Set apart: served, and asked for nothing.
+    Restricted,
 }
 
 impl Lifecycle {
     /// All steps.
-    pub const ALL: [Lifecycle; 3] = [Lifecycle::Provisional, Lifecycle::Identified, Lifecycle::Curated];
+    pub const ALL: [Lifecycle; 4] =
+        [Lifecycle::Provisional, Lifecycle::Identified, Lifecycle::Curated, Lifecycle::Restricted];
 
     /// The words of all steps.
-    pub const WORDS: [&str; 3] = {
-        let [one, two, three] = Self::ALL;
-        [one.word(), two.word(), three.word()]
+    pub const WORDS: [&str; 4] = {
+        let [one, two, three, four] = Self::ALL;
+        [one.word(), two.word(), three.word(), four.word()]
     };
 
     /// The word that stands in the store and in filters.
@@ -83,6 +86,7 @@ impl Lifecycle {
             Lifecycle::Provisional => "provisional",
             Lifecycle::Identified => "identified",
             Lifecycle::Curated => "curated",
+            Lifecycle::Restricted => "restricted",
         }
     }
 

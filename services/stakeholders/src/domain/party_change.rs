@@ -32,7 +32,7 @@ pub enum Change {
     Cessation(Option<Cessation>),
     /// Where the record came from.
     Provenance(Provenance),
-    /// How well it is known.
+    /// How well it is known, or that it is set apart.
     Lifecycle(Lifecycle),
 }
 
@@ -61,7 +61,8 @@ impl Party {
     ///
     /// # Errors
     /// Precondition `INVALID_TRANSITION` for a lifecycle that cannot follow; Invalid when nothing would be left to
-    /// know the party by, when attributes grow beyond their bounds, or when a cessation does not fit the kind.
+    /// know the party by, when attributes grow beyond their bounds, when a cessation does not fit the kind, or when a
+    /// party is restricted, or no longer so, without a reason.
     pub fn change(&mut self, changes: &[Change]) -> Result<Vec<String>, Error> {
         let mut next = self.clone();
         let followed = self.profile.display_name == name::shown(&self.profile.names).unwrap_or_default();
@@ -128,18 +129,25 @@ impl Party {
         Ok(())
     }
 
-    /// Whether a party is provisional follows from its name; callers move between identified and curated.
+    /// Whether a party is provisional follows from its name; callers move between identified and curated, and set it
+    /// apart. Who is set apart stays so, whatever becomes of the name.
     fn settle(&mut self, changes: &[Change]) -> Result<(), Error> {
-        if self.profile.display_name.is_empty() {
-            self.lifecycle = Lifecycle::Provisional;
-        } else if self.lifecycle == Lifecycle::Provisional {
-            self.lifecycle = Lifecycle::Identified;
+        let named = !self.profile.display_name.is_empty();
+        match self.lifecycle {
+            Lifecycle::Restricted => {}
+            _ if !named => self.lifecycle = Lifecycle::Provisional,
+            Lifecycle::Provisional => self.lifecycle = Lifecycle::Identified,
+            Lifecycle::Identified | Lifecycle::Curated => {}
         }
         for change in changes {
             let Change::Lifecycle(to) = *change else { continue };
             let from = self.lifecycle;
-            let named = from != Lifecycle::Provisional && to != Lifecycle::Provisional;
-            if from != to && !named {
+            let follows = match to {
+                Lifecycle::Provisional => !named,
+                Lifecycle::Identified | Lifecycle::Curated => named,
+                Lifecycle::Restricted => !self.ceased(),
+            };
+            if from != to && !follows {
                 return Err(Error::precondition(
                     reason::INVALID_TRANSITION,
                     format!("a party that is {} cannot become {}", from.word(), to.word()),
@@ -148,10 +156,23 @@ impl Party {
                 .with("from", from.word())
                 .with("to", to.word()));
             }
+            if from != to && (from == Lifecycle::Restricted || to == Lifecycle::Restricted) {
+                reasoned(changes)?;
+            }
             self.lifecycle = to;
         }
         Ok(())
     }
+}
+
+/// Whoever sets a party apart, or ends that, says why.
+fn reasoned(changes: &[Change]) -> Result<(), Error> {
+    let said = |change: &Change| matches!(change, Change::Provenance(provenance) if !provenance.reason.is_empty());
+    if changes.iter().any(said) {
+        return Ok(());
+    }
+    let description = "must say why a party is restricted, or no longer so, with provenance in the mask";
+    Err(Error::field("party.provenance.reason", reason::REQUIRED, description))
 }
 
 /// Whether a party of the kind can cease so: people die, all others close.
@@ -233,5 +254,41 @@ mod tests {
         let named = [Change::Lifecycle(Lifecycle::Curated), Change::DisplayName("Ana".into())];
         assert_eq!(unknown.change(&named).unwrap(), ["display_name", "lifecycle"]);
         assert_eq!(unknown.lifecycle, Lifecycle::Curated);
+    }
+
+    fn step(to: Lifecycle, why: &str) -> Vec<Change> {
+        let provenance = Provenance { reason: why.to_owned(), ..Provenance::default() };
+        vec![Change::Lifecycle(to), Change::Provenance(provenance)]
+    }
+
+    #[test]
+    fn who_is_restricted_stays_so_until_somebody_says_why_not() {
+        use Lifecycle::{Curated, Identified, Provisional, Restricted};
+        let mut party = draft("Ana").record(NOW).unwrap();
+        for silent in [vec![Change::Lifecycle(Restricted)], step(Restricted, "")] {
+            let error = party.change(&silent).unwrap_err();
+            assert_eq!((error.kind, party.lifecycle), (Kind::Invalid, Identified));
+        }
+        assert_eq!(party.change(&step(Restricted, "asked for it")).unwrap(), ["provenance", "lifecycle"]);
+        party.change(&[Change::DisplayName("Bea".into())]).unwrap();
+        assert_eq!(party.lifecycle, Restricted);
+        assert_eq!(party.change(&step(Provisional, "wrong")).unwrap_err().reason, reason::INVALID_TRANSITION);
+        assert!(party.change(&[Change::Lifecycle(Curated)]).is_err());
+        party.change(&step(Curated, "withdrew it")).unwrap();
+        assert_eq!(party.lifecycle, Curated);
+        // The dead need no protection of this sort; who dies while restricted stays so.
+        let died = Change::Cessation(Some(Cessation { kind: CessationKind::Deceased, occurred_at: None }));
+        let mut dead = party.clone();
+        dead.change(std::slice::from_ref(&died)).unwrap();
+        assert_eq!(dead.change(&step(Restricted, "late")).unwrap_err().reason, reason::INVALID_TRANSITION);
+        party.change(&step(Restricted, "again")).unwrap();
+        party.change(&[died]).unwrap();
+        assert_eq!(party.lifecycle, Restricted);
+        // Nobody knows its name: it goes back to what it was.
+        let mut unknown = draft("").record(NOW).unwrap();
+        unknown.change(&step(Restricted, "asked for it")).unwrap();
+        assert_eq!(unknown.change(&step(Identified, "over")).unwrap_err().reason, reason::INVALID_TRANSITION);
+        unknown.change(&step(Provisional, "over")).unwrap();
+        assert_eq!(unknown.lifecycle, Provisional);
     }
 }

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::get_party;
 use crate::domain::consent::{self, Consent, ConsentReason, Verdict};
+use crate::domain::party::Lifecycle;
 use crate::store::consent as rows;
 
 /// Whether a party may be addressed.
@@ -43,8 +44,10 @@ pub async fn check_consent(store: &Store, tenant: &TenantId, asked: ConsentQuest
     let as_of = asked.as_of.unwrap_or(now);
     let party = get_party(store, tenant, asked.party).await?;
     let ceased = party.profile.cessation.is_some_and(|end| end.occurred_at.is_none_or(|at| at <= as_of));
-    if ceased {
-        let verdict = Verdict { reason: ConsentReason::PartyCeased, deciding: None };
+    let restricted = party.lifecycle == Lifecycle::Restricted;
+    if ceased || restricted {
+        let reason = if ceased { ConsentReason::PartyCeased } else { ConsentReason::PartyRestricted };
+        let verdict = Verdict { reason, deciding: None };
         return Ok(Answer { verdict, deciding: None, as_of, next_change: None });
     }
     // A record of this very batch may carry a moment a little ahead of this process's clock.

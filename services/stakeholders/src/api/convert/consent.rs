@@ -92,5 +92,6 @@ pub(crate) fn reason_to_proto(reason: ConsentReason) -> proto::ConsentReason {
         ConsentReason::Expired => proto::ConsentReason::Expired,
         ConsentReason::NotYetValid => proto::ConsentReason::NotYetValid,
         ConsentReason::PartyCeased => proto::ConsentReason::PartyCeased,
+        ConsentReason::PartyRestricted => proto::ConsentReason::PartyRestricted,
     }
 }

@@ -410,5 +410,6 @@ fn lifecycle_in(step: proto::PartyLifecycle) -> Option<Lifecycle> {
         proto::PartyLifecycle::Provisional => Some(Lifecycle::Provisional),
         proto::PartyLifecycle::Identified => Some(Lifecycle::Identified),
         proto::PartyLifecycle::Curated => Some(Lifecycle::Curated),
+        proto::PartyLifecycle::Restricted => Some(Lifecycle::Restricted),
     }
 }

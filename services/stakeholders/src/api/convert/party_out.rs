@@ -25,6 +25,7 @@ pub(crate) fn lifecycle_to_proto(step: Lifecycle) -> proto::PartyLifecycle {
         Lifecycle::Provisional => proto::PartyLifecycle::Provisional,
         Lifecycle::Identified => proto::PartyLifecycle::Identified,
         Lifecycle::Curated => proto::PartyLifecycle::Curated,
+        Lifecycle::Restricted => proto::PartyLifecycle::Restricted,
     }
 }
 
