@@ -6,7 +6,7 @@ mod values;
 
 pub(crate) use orders::Orders;
 pub(crate) use relationships::Relationships;
-pub(crate) use values::{MovedValue, tell_values};
+pub(crate) use values::{MovedValue, Teller, tell_values};
 
 use async_trait::async_trait;
 use rapport_events::{Consumer, Event};

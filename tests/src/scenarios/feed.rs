@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use rapport_proto::events::v1::{Event, SubscribeRequest, SubscribeResponse};
-use rapport_proto::interactions::v1::InteractionRecorded;
+use rapport_proto::interactions::v1::{Amount, AmountKind, Interaction, InteractionRecorded};
 use rapport_proto::scoring::v1::{MoveCause, ScoreMoved};
-use rapport_proto::stakeholders::v1::{CreatePartyRequest, PartyCreated, PartyKind};
+use rapport_proto::stakeholders::v1::{CreatePartyRequest, Party, PartyCreated, PartyKind};
 use rapport_testkit::asserts::{error_metadata, position};
 use rapport_testkit::sandbox::{SERVICE_TOKEN, SandboxBuilder, Topology};
 use rapport_testkit::{Code, assert_reason};
 use tonic::{Status, Streaming};
 
 use super::interactions::recorded;
-use super::messages::{at, by_party, contact, micros, now, person, phone};
+use super::messages::{at, by_number, by_party, contact, micros, now, person, phone};
 use super::stage::{ACME, GLOBEX, NOBODY, Stage, end, next, refused};
 
 rapport_testkit::each_world! {
@@ -27,6 +27,7 @@ rapport_testkit::each_world! {
         a_tenant_sees_its_own(&stage, newest).await;
         a_reader_goes_on_where_it_stopped(&stage, newest).await;
         an_event_says_what_happened(&stage).await;
+        versions_never_go_back_whoever_tells(&stage).await;
         a_reader_may_start_at_the_end(&stage).await;
         wrong_subscriptions_are_refused(&stage).await;
         stage.close().await;
@@ -192,6 +193,31 @@ async fn an_event_says_what_happened(stage: &Stage) {
         assert_eq!((moved.score.clone(), moved.cause()), (format!("{party}/scores/{slug}"), MoveCause::Recorded));
         assert_eq!((&moved.party, &moved.interaction), (&party, &made.name));
     }
+}
+
+/// Somebody orders by a number that is somebody's only later: two consumers tell of the party's value, each at its pace.
+async fn versions_never_go_back_whoever_tells(stage: &Stage) {
+    let money = rapport_proto::types::v1::Money { units: 12, nanos: 0, currency_code: "EUR".into() };
+    let amount = Amount { kind: AmountKind::Order.into(), money: Some(money) };
+    let order = |who| Interaction { amount: Some(amount.clone()), ..contact("order", who, now()) };
+    for _ in 0..3 {
+        recorded(stage, order(by_number("+12025550177"))).await;
+    }
+    let buyer = Party { contact_media: vec![phone("+12025550177")], ..person("Orders First") };
+    let buyer = stage.party(buyer).await.name;
+    recorded(stage, order(by_party(&buyer))).await;
+    let wanted = [format!("{buyer}/value"), format!("{buyer}/attribution")];
+    let mut stream = subscribe(stage, ACME, all("scoring")).await.expect("subscribed");
+    let mut versions: BTreeMap<String, i64> = BTreeMap::new();
+    let reading = async {
+        while !wanted.iter().all(|aggregate| versions.contains_key(aggregate)) {
+            for event in next(&mut stream).await.events {
+                let before = versions.insert(event.aggregate.clone(), event.version).unwrap_or(0);
+                assert!(event.version > before, "{}: {} after {before}", event.aggregate, event.version);
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), reading).await.expect("both tell of it");
 }
 
 async fn a_reader_may_start_at_the_end(stage: &Stage) {

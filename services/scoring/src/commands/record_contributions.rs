@@ -5,7 +5,7 @@ use rapport_types::{TenantId, Timestamp, Uuid};
 
 use crate::domain::{Changes, Fact, Key, Ledger};
 use crate::error::ScoringError;
-use crate::events::{MovedValue, score_moved, tell_values};
+use crate::events::{MovedValue, Teller, score_moved, tell_values};
 use crate::store;
 
 /// Something that happened elsewhere and bears on scores.
@@ -69,7 +69,7 @@ pub(crate) async fn record_contributions(tx: &Tx, arrivals: &[Arrival], out: &mu
         let (occurred_at, traceparent) = (arrival.occurred_at, arrival.traceparent.clone());
         Some(MovedValue { tenant, party: Some(party), origin, position, occurred_at, traceparent })
     });
-    tell_values(values, out);
+    tell_values(Teller::Contributions, values, out);
     Ok(())
 }
 

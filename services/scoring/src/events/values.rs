@@ -23,8 +23,27 @@ pub(crate) struct MovedValue {
     pub(crate) traceparent: Option<String>,
 }
 
+/// Who tells it: each consumer has aggregates of its own, as their positions in the feed are their own too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Teller {
+    /// The consumer of orders.
+    Orders,
+    /// The consumer of contributions, of origins that came to a party.
+    Contributions,
+}
+
+impl Teller {
+    /// The last part of the aggregate.
+    fn aggregate(self) -> &'static str {
+        match self {
+            Teller::Orders => "value",
+            Teller::Contributions => "attribution",
+        }
+    }
+}
+
 /// Tells whose values moved: each party once, by the last of the events that moved it, in the order of those.
-pub(crate) fn tell_values(moved: impl IntoIterator<Item = MovedValue>, out: &mut Outbox) {
+pub(crate) fn tell_values(teller: Teller, moved: impl IntoIterator<Item = MovedValue>, out: &mut Outbox) {
     let mut last: BTreeMap<(TenantId, bool, Uuid), MovedValue> = BTreeMap::new();
     for one in moved {
         let key = (one.tenant.clone(), one.party.is_some(), one.party.unwrap_or(one.origin));
@@ -40,7 +59,8 @@ pub(crate) fn tell_values(moved: impl IntoIterator<Item = MovedValue>, out: &mut
     for one in told {
         let MovedValue { tenant, party, origin, position, occurred_at, traceparent } = one;
         let party = party.map(|party| PartyName::new(party).to_string()).unwrap_or_default();
-        let aggregate = if party.is_empty() { format!("origins/{origin}/value") } else { format!("{party}/value") };
+        let whose = if party.is_empty() { format!("origins/{origin}") } else { party.clone() };
+        let aggregate = format!("{whose}/{}", teller.aggregate());
         out.traceparent(traceparent);
         let moved = proto::ValueMoved { party, origin: origin.to_string() };
         out.event(&tenant, aggregate, position, occurred_at, &moved);
