@@ -8,6 +8,7 @@ use rapport_proto::stakeholders::v1 as stakeholders;
 use rapport_testkit::asserts::{at_least, positions};
 use rapport_testkit::sandbox::SandboxBuilder;
 use rapport_testkit::{Code, assert_reason};
+use rapport_types::etag::Etag;
 use stakeholders::{Consent, ConsentState, RecordConsentRequest};
 use tonic::Streaming;
 
@@ -143,6 +144,7 @@ async fn a_missed_call_is_followed_up_once(stage: &Stage) {
     assert_eq!(cases.len(), 1, "{cases:?}");
     assert_eq!((cases[0].interactions.len(), cases[0].title.as_str()), (4, "missed call"));
     assert!(all.iter().all(|(call, _)| call.case == cases[0].name));
+    every_version_is_one_state(stage, &cases[0], number).await;
     let solved = TransitionCaseRequest {
         name: cases[0].name.clone(),
         status: CaseStatus::Resolved.into(),
@@ -152,6 +154,31 @@ async fn a_missed_call_is_followed_up_once(stage: &Stage) {
     let (again, _) = ended(stage, missed("missed-9")).await;
     assert_ne!(again.case, cases[0].name);
     assert_eq!(stage.cases(ACME).list_cases(request).await.expect("listed").into_inner().cases.len(), 2);
+}
+
+/// Missed calls are linked to a case while it is given to one after the other: each of them makes a version of it.
+async fn every_version_is_one_state(stage: &Stage, case: &Case, number: &str) {
+    let before = case.interactions.len();
+    assert_eq!(case.etag, Etag::of(1 + i64::try_from(before - 1).expect("few")).to_string());
+    let links = (0..24).map(|at| {
+        let request = ending(leg(&format!("missed-while-{at}"), "a", number), CallDisposition::Missed);
+        async move { ended(stage, request).await.0.case }
+    });
+    let gifts = (0..24).map(|at| {
+        let (name, assignee) =
+            (case.name.clone(), Some(Assignee { to: Some(assignee::To::User(format!("users/{at}"))) }));
+        let request = AssignCaseRequest { name, assignee, ..Default::default() };
+        async move { stage.cases(ACME).assign_case(request).await.expect("given").into_inner().etag }
+    });
+    let (linked, given) = futures::join!(join_all(links), join_all(gifts));
+    assert!(linked.iter().all(|one| *one == case.name), "{linked:?}");
+    let unique: std::collections::BTreeSet<&String> = given.iter().collect();
+    assert_eq!(unique.len(), 24);
+    let request = GetCaseRequest { name: case.name.clone(), ..Default::default() };
+    let now = stage.cases(ACME).get_case(request).await.expect("there").into_inner();
+    assert_eq!(now.interactions.len(), before + 24);
+    let version = i64::try_from(before + 24 + 24).expect("few");
+    assert_eq!(now.etag, Etag::of(version).to_string(), "a version was given twice");
 }
 
 /// Glad, and agreed to be asked: the one to invite, but for a restriction.

@@ -8,7 +8,7 @@ use rapport_types::{TenantId, Uuid};
 
 use crate::domain::{Assignee, CaseName, Provenance};
 use crate::events;
-use crate::store::{CaseMove, CaseRow, Step, case_assign, case_find, sealing};
+use crate::store::{CaseMove, CaseRow, Step, case_assign, case_hold, sealing};
 
 /// Gives a case to somebody, or takes it from whoever has it.
 pub(crate) struct AssignCase {
@@ -45,7 +45,7 @@ impl Command for AssignCase {
 
     async fn load(tx: &Tx, items: &[Item<Self>]) -> Result<State, StoreError> {
         let names = items.iter().map(|item| (item.scope.tenant.clone(), item.command.id)).collect();
-        let cases = case_find(tx.db(), &names).await?;
+        let cases = case_hold(tx, &names).await?;
         let subjects: Vec<_> = cases.values().map(|row| sealing::subject(&row.tenant, row.origin.id)).collect();
         let keys = tx.keys(&subjects).await?;
         Ok(State { cases, keys, steps: Vec::with_capacity(items.len()) })

@@ -10,7 +10,7 @@ use super::revision::Revision;
 use crate::domain::{Held, Match, Origin, Resolution, Route, Slug};
 use crate::store::{
     CallRow, CallText, CaseMove, CaseRow, CommitmentRow, Follow, InteractionRow, alias_find, alias_origins, call_find,
-    call_legs, call_put, case_find, case_follow, case_insert, case_link, case_waiting, commitment_follow,
+    call_legs, call_put, case_find, case_follow, case_hold, case_insert, case_link, case_waiting, commitment_follow,
     identifier_find, interaction_stand, sealing, version_first,
 };
 
@@ -85,7 +85,7 @@ impl Talks {
         let held = identifier_find(tx.db(), &indexes).await?;
         let opened = rows.iter().filter(|row| !row.linked);
         let opened: HashSet<Key> = opened.filter_map(|row| Some((row.tenant.clone(), row.case?))).collect();
-        let cases = case_find(tx.db(), &opened).await?;
+        let mut cases = case_find(tx.db(), &opened).await?;
         let promises = pledges(tx, &standing).await?;
 
         let mut origins = Origins { whose: BTreeMap::new(), bare: HashSet::new() };
@@ -125,6 +125,10 @@ impl Talks {
             keys = tx.keys(&subjects).await?;
         }
         let waiting = waiting(tx, wanted, &rows, &held, &aliases).await?;
+        if !cases.is_empty() {
+            // After what `waiting` locks, as a link holds its case after it too.
+            cases = case_hold(tx, &opened).await?;
+        }
         let mut legs: HashMap<Key, Vec<Leg>> = HashMap::new();
         for row in rows {
             let text = row.text(&keys)?;

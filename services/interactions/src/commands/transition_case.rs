@@ -9,7 +9,7 @@ use rapport_types::{TenantId, Uuid};
 
 use crate::domain::{CaseName, CaseStatus, Provenance};
 use crate::events;
-use crate::store::{CaseMove, CaseRow, Step, case_find, case_update, sealing};
+use crate::store::{CaseMove, CaseRow, Step, case_hold, case_update, sealing};
 
 /// Moves a case to another status.
 pub(crate) struct TransitionCase {
@@ -48,7 +48,7 @@ impl Command for TransitionCase {
 
     async fn load(tx: &Tx, items: &[Item<Self>]) -> Result<State, StoreError> {
         let names = items.iter().map(|item| (item.scope.tenant.clone(), item.command.id)).collect();
-        let cases = case_find(tx.db(), &names).await?;
+        let cases = case_hold(tx, &names).await?;
         let subjects: Vec<_> = cases.values().map(|row| sealing::subject(&row.tenant, row.origin.id)).collect();
         let keys = tx.keys(&subjects).await?;
         Ok(State { cases, keys, moves: Vec::with_capacity(items.len()) })

@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 
-use rapport_store::sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+use rapport_store::sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Value};
 use rapport_store::{Rows, Sql, StoreError, Tx};
 use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
@@ -234,6 +234,25 @@ pub(crate) async fn case_find(
     db: &impl ConnectionTrait,
     wanted: &HashSet<(TenantId, Uuid)>,
 ) -> Result<HashMap<(TenantId, Uuid), CaseRow>, DbErr> {
+    read_all(db, wanted, "").await
+}
+
+/// The same of a transaction that writes what becomes of them: until it ends nobody else does. A link to a case is
+/// written under other locks than a move, and both make a version of it.
+pub(crate) async fn case_hold(
+    tx: &Tx,
+    wanted: &HashSet<(TenantId, Uuid)>,
+) -> Result<HashMap<(TenantId, Uuid), CaseRow>, DbErr> {
+    // SQLite has one writer.
+    let hold = if tx.backend() == DbBackend::Postgres { " ORDER BY c.id FOR UPDATE OF c" } else { "" };
+    read_all(tx.db(), wanted, hold).await
+}
+
+async fn read_all(
+    db: &impl ConnectionTrait,
+    wanted: &HashSet<(TenantId, Uuid)>,
+    hold: &str,
+) -> Result<HashMap<(TenantId, Uuid), CaseRow>, DbErr> {
     let mut by_tenant: HashMap<&TenantId, Vec<Value>> = HashMap::new();
     for (tenant, id) in wanted {
         by_tenant.entry(tenant).or_default().push(Value::from(*id));
@@ -245,6 +264,7 @@ pub(crate) async fn case_find(
                 .bind(tenant.as_str())
                 .text(" AND ")
                 .in_list("c.id", ids.to_vec())
+                .text(hold)
                 .all(db)
                 .await?;
             let mut cases = rows.iter().map(|row| read(tenant, row)).collect::<Result<Vec<_>, _>>()?;

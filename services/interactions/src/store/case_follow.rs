@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use rapport_store::sea_orm::{ConnectionTrait, DbErr, Value};
+use rapport_store::sea_orm::{ConnectionTrait, DbBackend, DbErr, Value};
 use rapport_store::{Rows, Sql, StoreError, SubjectKeys, Tx};
 use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
@@ -70,14 +70,31 @@ pub(crate) async fn case_follow(
     Ok(())
 }
 
-/// Links an interaction to a case that is there, if it has room for one more.
+/// Links an interaction to a case that is there and waits, if it has room for one more.
+///
+/// # Errors
+/// `Repeated` when somebody has settled the case meanwhile: looked at again, another one waits, or none.
 pub(crate) async fn case_link(
     tx: &Tx,
     tenant: &TenantId,
     case: Uuid,
     interaction: Uuid,
     now: Timestamp,
-) -> Result<(), DbErr> {
+) -> Result<(), StoreError> {
+    // Whoever moves the case at this moment is waited for.
+    let hold = if tx.backend() == DbBackend::Postgres { " FOR UPDATE" } else { "" };
+    let status = Sql::new(tx.db(), "SELECT status FROM case_file WHERE tenant = ")
+        .bind(tenant.as_str())
+        .text(" AND id = ")
+        .bind(case)
+        .text(hold)
+        .one(tx.db())
+        .await?;
+    let Some(status) = status else { return Ok(()) };
+    let status: i16 = status.try_get_by_index(0)?;
+    if !CaseStatus::from_code(status.into()).is_some_and(CaseStatus::open) {
+        return Err(StoreError::Repeated);
+    }
     let most = i64::try_from(MAX_LINKED).unwrap_or(i64::MAX);
     let linked = Sql::new(tx.db(), "INSERT INTO case_interaction (tenant, case_id, ordinal, interaction_id) SELECT ")
         .bind(tenant.as_str())
