@@ -276,6 +276,33 @@ fn what_is_exported_makes_another_server_the_same() {
         assert_eq!(office.import("relationships", &ties), (sum(2, 0, 0, 3), 3));
         assert_eq!(office.import("relationships", &ties), (sum(0, 0, 2, 3), 3));
         // Another weight corrects the edge that is there, once.
+        // Another end than the edge has is refused with its reason, and a preview knows: the server looks, however many
+        // edges there are.
+        for (said, place, known) in [
+            ("\"validToTime\": \"2022-01-01T00:00:00Z\"", "valid_to_time", "2021-01-01T00:00:00Z"),
+            ("\"validFromTime\": \"2020-06-01T00:00:00Z\"", "valid_from_time", "2020-01-01T00:00:00Z"),
+        ] {
+            let tie = "{\"relationshipType\": \"employs\", \"fromParty\": \"crm:8\", \"toParty\": \"crm:9\", ";
+            let inside = if place == "valid_to_time" { "\"validFromTime\": \"2020-01-01T00:00:00Z\", " } else { "" };
+            let file = office.file("later.jsonl", &format!("{tie}{inside}{said}}}\n"));
+            let preview = office.run(&["import", "relationships", "FILE", "--dry-run"], &file);
+            assert!(
+                text(&preview.stdout).ends_with(&format!("would be {}\n", sum(0, 0, 0, 1))),
+                "{}",
+                text(&preview.stdout)
+            );
+            assert_eq!(office.import("relationships", &file), (sum(0, 0, 0, 1), 3));
+            let rejects = std::fs::read_to_string(office.folder.path().join("later.jsonl.rejects.jsonl")).unwrap();
+            for part in [place, "IMMUTABLE_FIELD", known] {
+                assert!(rejects.contains(part), "{part} is missing in {rejects}");
+            }
+        }
+        let preview = office.run(&["import", "relationships", "FILE", "--dry-run"], &ties);
+        assert!(
+            text(&preview.stdout).ends_with(&format!("would be {}\n", sum(0, 0, 2, 3))),
+            "{}",
+            text(&preview.stdout)
+        );
         let lighter = office.file("lighter.jsonl", &TIES.replace("0.75", "0.5"));
         assert_eq!(office.import("relationships", &lighter), (sum(0, 1, 1, 3), 3));
         assert_eq!(office.import("relationships", &lighter), (sum(0, 0, 2, 3), 3));

@@ -7,7 +7,7 @@ use rapport_proto::stakeholders::v1::{
     CreateRelationshipRequest, ListRelationshipsRequest, Relationship, UpdateRelationshipRequest,
 };
 use rapport_proto::types::v1::Provenance;
-use rapport_rpc::{Transport, header};
+use rapport_rpc::{Transport, header, wire};
 use rapport_types::error::{Error, Kind};
 use rapport_types::reason;
 use uuid::Uuid;
@@ -64,7 +64,6 @@ impl Ties {
             RelationshipServiceClient::new(self.transport.clone()).create_relationship(request.clone()).await
         });
         match made.await {
-            Ok(checked) if preview => self.there(&checked.into_inner()).await,
             Ok(answer) if answer.metadata().contains_key(header::REPLAYED) => Ok(Outcome::Unchanged),
             Ok(_) => Ok(Outcome::Created),
             Err(error) if error.reason == reason::RELATIONSHIP_ALREADY_EXISTS => self.bring(request, &error).await,
@@ -80,9 +79,15 @@ impl Ties {
         let (Some(tie), Some(name)) = (wanted.relationship, exists.metadata.get("name")) else {
             return Ok(Outcome::Rejected(refused(exists)));
         };
+        if let Some(reject) = otherwise(&tie, exists) {
+            return Ok(Outcome::Rejected(reject));
+        }
         let paths = told(&tie);
         if paths.is_empty() {
             return Ok(Outcome::Unchanged);
+        }
+        if wanted.validate_only {
+            return self.compared(&tie, name).await;
         }
         let request = UpdateRelationshipRequest {
             relationship: Some(Relationship { name: name.clone(), ..tie }),
@@ -103,36 +108,49 @@ impl Ties {
         }
     }
 
-    /// Whether the tie is among the first 500 of its type that the one end has.
-    async fn there(&self, tie: &Relationship) -> Result<Outcome, Error> {
-        let request = ListRelationshipsRequest {
+    /// What would be corrected in the tie of this name.
+    async fn compared(&self, tie: &Relationship, name: &str) -> Result<Outcome, Error> {
+        let mut request = ListRelationshipsRequest {
             party: tie.from_party.clone(),
             relationship_types: vec![tie.relationship_type.clone()],
             include_ended: true,
             page_size: 500,
             ..Default::default()
         };
-        let listed = tried(async || {
-            RelationshipServiceClient::new(self.transport.clone()).list_relationships(request.clone()).await
-        });
-        let listed = match listed.await {
-            Ok(listed) => listed.into_inner().relationships,
-            // A type that is none: the import will say so.
-            Err(error) if matches!(error.kind, Kind::Invalid) => return Ok(Outcome::Rejected(refused(&error))),
-            Err(error) => return Err(error),
-        };
-        let ends = |known: &Relationship| {
-            (known.from_party == tie.from_party && known.to_party == tie.to_party)
-                || (known.from_party == tie.to_party && known.to_party == tie.from_party)
-        };
-        Ok(match listed.iter().find(|known| ends(known)) {
-            None => Outcome::Created,
-            Some(known) => match differing(tie, known) {
-                paths if paths.is_empty() => Outcome::Unchanged,
-                paths => Outcome::Updated(paths.join(", ")),
-            },
-        })
+        loop {
+            let listed = tried(async || {
+                RelationshipServiceClient::new(self.transport.clone()).list_relationships(request.clone()).await
+            });
+            let page = listed.await?.into_inner();
+            if let Some(known) = page.relationships.iter().find(|known| known.name == name) {
+                return Ok(match differing(tie, known) {
+                    paths if paths.is_empty() => Outcome::Unchanged,
+                    paths => Outcome::Updated(paths.join(", ")),
+                });
+            }
+            if page.next_page_token.is_empty() {
+                // Ended and forgotten since the server looked.
+                return Ok(Outcome::Created);
+            }
+            request.page_token = page.next_page_token;
+        }
     }
+}
+
+/// That a row says another time than the tie that is there has, which no update changes. A bound that a row leaves out stays.
+fn otherwise(tie: &Relationship, exists: &Error) -> Option<Reject> {
+    let bounds = [("valid_from_time", &tie.valid_from_time), ("valid_to_time", &tie.valid_to_time)];
+    bounds.into_iter().find_map(|(place, said)| {
+        let said = wire::timestamp(said.as_ref()?).ok()?.to_string();
+        let known = exists.metadata.get(place)?;
+        let tie = exists.metadata.get("name")?;
+        let known = if known.is_empty() { "open" } else { known };
+        (said != *known).then(|| Reject {
+            place: place.to_owned(),
+            reason: reason::IMMUTABLE_FIELD.to_owned(),
+            message: format!("{tie} is there with {place} {known}, which is fixed: end it, and record it anew"),
+        })
+    })
 }
 
 /// The fields that a row says and that can be corrected in a tie that is there. What a row leaves out stays.

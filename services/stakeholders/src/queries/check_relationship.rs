@@ -4,12 +4,14 @@ use uuid::Uuid;
 
 use crate::domain::names::PartyName;
 use crate::domain::relationship::{Relationship, RelationshipDraft};
-use crate::store::party;
+use crate::error;
+use crate::store::{party, relationship as rows};
 
 /// The relationship that a draft would become; nothing is recorded.
 ///
 /// # Errors
-/// Not found, where an end is nobody; a precondition, where the type may not lead from the one to the other.
+/// Not found, where an end is nobody; a precondition, where the type may not lead from the one to the other; already
+/// exists, where they are tied so in that time.
 pub async fn check_relationship(
     store: &Store,
     tenant: &TenantId,
@@ -21,5 +23,11 @@ pub async fn check_relationship(
         let kind = kinds.get(&(tenant.clone(), party)).copied();
         kind.ok_or_else(|| Error::not_found(PartyName::new(party)))
     };
-    draft.record((kind(draft.from)?, kind(draft.to)?), store.world().now())
+    let tie = draft.record((kind(draft.from)?, kind(draft.to)?), store.world().now())?;
+    let ends = (tenant.clone(), tie.from, tie.to);
+    let known = rows::between(store.reader(), std::slice::from_ref(&ends)).await.map_err(read_error)?;
+    match known.get(&ends).into_iter().flatten().find(|other| other.clashes(&tie)) {
+        Some(clash) => Err(error::relationship_exists(clash)),
+        None => Ok(tie),
+    }
 }
