@@ -29,11 +29,22 @@ pub(crate) const ACME: &str = "token-of-acme-admin";
 pub(crate) const GLOBEX: &str = "token-of-globex-admin";
 /// A reader of acme.
 pub(crate) const READER: &str = "token-of-acme-reader";
+/// An agent of acme, with the role that is built in.
+pub(crate) const AGENT: &str = "token-of-acme-agent";
 /// A principal of acme whose role grants nothing that exists.
 pub(crate) const NOBODY: &str = "token-of-acme-nobody";
 
+/// The same roles in globex.
+pub(crate) const GLOBEX_READER: &str = "token-of-globex-reader";
+/// An agent of globex.
+pub(crate) const GLOBEX_AGENT: &str = "token-of-globex-agent";
+/// Nobody of globex.
+pub(crate) const GLOBEX_NOBODY: &str = "token-of-globex-nobody";
+
 /// Personal values of acme's cast: none may ever reach globex.
 pub(crate) const SENTINELS: [&str; 3] = ["Wilhelmina Sentinel", "+12025550142", "sentinel-body-4711"];
+/// Personal values of globex's cast: none may ever reach acme.
+pub(crate) const GLOBEX_SENTINELS: [&str; 3] = ["Zebedee Watchword", "+12025550177", "watchword-body-0815"];
 
 /// Methods that answer with an empty result, rather than NOT_FOUND, where a name is not known.
 pub(crate) const SAYS_NOTHING: &[&str] = &[
@@ -83,7 +94,11 @@ impl House {
             .token(ACME, "acme", "users/ana", &["admin"])
             .token(GLOBEX, "globex", "users/bo", &["admin"])
             .token(READER, "acme", "users/rea", &["reader"])
+            .token(AGENT, "acme", "users/abe", &["agent"])
             .token(NOBODY, "acme", "users/nemo", &["outsider"])
+            .token(GLOBEX_READER, "globex", "users/ria", &["reader"])
+            .token(GLOBEX_AGENT, "globex", "users/gus", &["agent"])
+            .token(GLOBEX_NOBODY, "globex", "users/nada", &["outsider"])
             .setting("auth.roles.outsider", Vec::<String>::new());
         House { sandbox: sandbox.start().await }
     }
@@ -147,8 +162,7 @@ impl House {
 
     /// Makes a cast through the public API, with personal values that must stay with the tenant.
     pub(crate) async fn cast(&self, token: &str) -> Cast {
-        let [display_name, phone, body] =
-            if token == ACME { SENTINELS } else { ["Someone Else", "+12025550177", "nothing"] };
+        let [display_name, phone, body] = if token == ACME { SENTINELS } else { GLOBEX_SENTINELS };
         let mut parties = self.parties(token);
         let person = stakeholders::Party {
             kind: stakeholders::PartyKind::Individual.into(),

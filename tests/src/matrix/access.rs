@@ -5,7 +5,7 @@ use rapport_testkit::asserts::reason;
 
 use rapport_testkit::sandbox::SandboxBuilder;
 
-use crate::examples::example;
+use crate::examples::{Cast, example};
 use crate::house::{self, House};
 use crate::raw;
 
@@ -31,20 +31,28 @@ rapport_testkit::each_world! {
 
     async fn a_permission_is_needed_for_every_method(sandbox: SandboxBuilder) {
         let house = House::open(sandbox).await;
-        let cast = house.cast(house::ACME).await;
         let mut refused = 0;
-        for method in raw::methods() {
-            let channel = house.channel_of(&method);
-            let permission = rapport_proto::contract::permission(&raw::path(&method)).expect("every method has one");
-            let body = raw::encode(&method, &example(method.full_name(), &cast));
-            for (token, granted) in [(house::NOBODY, false), (house::READER, permission.ends_with(".read")), (house::ACME, true)] {
-                let answer = raw::call(&channel, &method, Some(token), body.clone()).await;
-                let denied = answer.as_ref().err().is_some_and(|status| status.code() == Code::PermissionDenied);
-                assert_eq!(denied, !granted, "{} as {token}: {answer:?}", method.full_name());
-                refused += usize::from(denied);
+        for (nobody, reader, agent, admin) in [
+            (house::NOBODY, house::READER, house::AGENT, house::ACME),
+            (house::GLOBEX_NOBODY, house::GLOBEX_READER, house::GLOBEX_AGENT, house::GLOBEX),
+        ] {
+            let cast = house.cast(admin).await;
+            for method in raw::methods() {
+                let channel = house.channel_of(&method);
+                let permission = rapport_proto::contract::permission(&raw::path(&method)).expect("every method has one");
+                let body = raw::encode(&method, &example(method.full_name(), &cast));
+                let reads = permission.ends_with(".read");
+                // An agent works on parties and interactions, and sees the rest.
+                let works = permission.starts_with("stakeholders.") || permission.starts_with("interactions.");
+                for (token, granted) in [(nobody, false), (reader, reads), (agent, reads || works), (admin, true)] {
+                    let answer = raw::call(&channel, &method, Some(token), body.clone()).await;
+                    let denied = answer.as_ref().err().is_some_and(|status| status.code() == Code::PermissionDenied);
+                    assert_eq!(denied, !granted, "{} as {token}: {answer:?}", method.full_name());
+                    refused += usize::from(denied);
+                }
             }
         }
-        assert!(refused > raw::methods().len(), "the matrix refused too little to mean anything");
+        assert!(refused > 3 * raw::methods().len(), "the matrix refused too little to mean anything");
         house.close().await;
     }
 
@@ -52,55 +60,61 @@ rapport_testkit::each_world! {
         let house = House::open(sandbox).await;
         let acme = house.cast(house::ACME).await;
         let globex = house.cast(house::GLOBEX).await;
-        let mut foreign = 0;
-        let mut methods = raw::methods();
-        // Those last that may leave something of globex under a name that acme gave.
-        methods.sort_by_key(|method| house::SAYS_NOTHING.contains(&method.name()));
-        for method in methods {
-            let channel = house.channel_of(&method);
-            let json = example(method.full_name(), &acme);
-            let own = example(method.full_name(), &globex);
-            let answer = raw::call(&channel, &method, Some(house::GLOBEX), raw::encode(&method, &json)).await;
-            if let Ok(bytes) = &answer {
-                // A number that is asked about is said back as it was read.
-                let asked_for = if method.name() == "ResolveParty" { house::SENTINELS[1] } else { "" };
-                for sentinel in house::SENTINELS.into_iter().filter(|sentinel| *sentinel != asked_for) {
-                    assert!(
-                        !bytes.windows(sentinel.len()).any(|part| part == sentinel.as_bytes()),
-                        "{} told globex {sentinel:?} of acme",
-                        method.full_name()
-                    );
-                }
-            }
-            if json == own {
-                continue; // The example names nobody's resource.
-            }
-            foreign += 1;
-            match answer {
-                Err(status) => {
-                    assert_eq!(status.code(), Code::NotFound, "{}: {status:?}", method.full_name());
-                    // The same answer as for a name that nobody has.
-                    let nobodys = json.replace(&acme.party, &house::unknown("parties"))
-                        .replace(&acme.other, &house::unknown("parties"))
-                        .replace(&acme.interaction, &house::unknown("interactions"))
-                        .replace(&acme.case, &house::unknown("cases"))
-                        .replace(&acme.commitment, &house::unknown("commitments"))
-                        .replace(&acme.response, "surveys/018f0000-0000-7000-8000-00000000dead/responses/018f0000-0000-7000-8000-00000000dead")
-                        .replace(&acme.survey, &house::unknown("surveys"))
-                        .replace(&acme.relationship, &house::unknown("relationships"));
-                    let unknown = raw::call(&channel, &method, Some(house::GLOBEX), raw::encode(&method, &nobodys)).await;
-                    let unknown = unknown.expect_err("an unknown name is refused");
-                    assert_eq!((unknown.code(), reason(&unknown)), (status.code(), reason(&status)), "{}", method.full_name());
-                }
-                // Answers that may say "nothing" without saying that there is something.
-                Ok(_) => assert!(
-                    house::SAYS_NOTHING.contains(&method.name()),
-                    "{} answered globex about acme's names",
-                    method.full_name()
-                ),
-            }
-        }
-        assert!(foreign > 15, "the matrix named too few foreign resources to mean anything");
+        nothing_foreign(&house, (house::GLOBEX, &globex), (&acme, house::SENTINELS)).await;
+        nothing_foreign(&house, (house::ACME, &acme), (&globex, house::GLOBEX_SENTINELS)).await;
         house.close().await;
     }
+}
+
+/// Asks every method as one tenant about the names of another, whose personal values are never told.
+async fn nothing_foreign(house: &House, (asker, mine): (&str, &Cast), (theirs, sentinels): (&Cast, [&str; 3])) {
+    let mut foreign = 0;
+    let mut methods = raw::methods();
+    // Those last that may leave something of the asker's under a name that the other gave.
+    methods.sort_by_key(|method| house::SAYS_NOTHING.contains(&method.name()));
+    for method in methods {
+        let name = method.full_name().to_owned();
+        let channel = house.channel_of(&method);
+        let json = example(method.full_name(), theirs);
+        let own = example(method.full_name(), mine);
+        let answer = raw::call(&channel, &method, Some(asker), raw::encode(&method, &json)).await;
+        if let Ok(bytes) = &answer {
+            // A number that is asked about is said back as it was read.
+            let asked_for = if method.name() == "ResolveParty" { sentinels[1] } else { "" };
+            for sentinel in sentinels.into_iter().filter(|sentinel| *sentinel != asked_for) {
+                let told = bytes.windows(sentinel.len()).any(|part| part == sentinel.as_bytes());
+                assert!(!told, "{name} told {asker} {sentinel:?}");
+            }
+        }
+        if json == own {
+            continue; // The example names nobody's resource.
+        }
+        foreign += 1;
+        match answer {
+            Err(status) => {
+                assert_eq!(status.code(), Code::NotFound, "{name} as {asker}: {status:?}");
+                // The same answer as for a name that nobody has.
+                let nobodys = json
+                    .replace(&theirs.party, &house::unknown("parties"))
+                    .replace(&theirs.other, &house::unknown("parties"))
+                    .replace(&theirs.interaction, &house::unknown("interactions"))
+                    .replace(&theirs.case, &house::unknown("cases"))
+                    .replace(&theirs.commitment, &house::unknown("commitments"))
+                    .replace(
+                        &theirs.response,
+                        "surveys/018f0000-0000-7000-8000-00000000dead/responses/018f0000-0000-7000-8000-00000000dead",
+                    )
+                    .replace(&theirs.survey, &house::unknown("surveys"))
+                    .replace(&theirs.relationship, &house::unknown("relationships"));
+                let unknown = raw::call(&channel, &method, Some(asker), raw::encode(&method, &nobodys)).await;
+                let unknown = unknown.expect_err("an unknown name is refused");
+                assert_eq!((unknown.code(), reason(&unknown)), (status.code(), reason(&status)), "{name} as {asker}");
+            }
+            // Answers that may say "nothing" without saying that there is something.
+            Ok(_) => {
+                assert!(house::SAYS_NOTHING.contains(&method.name()), "{name} answered {asker} about foreign names");
+            }
+        }
+    }
+    assert!(foreign > 15, "the matrix named too few foreign resources to mean anything");
 }

@@ -25,6 +25,7 @@ rapport_testkit::each_world! {
         legs_and_handovers_end_in_one_interaction(&stage).await;
         a_missed_call_is_followed_up_once(&stage).await;
         who_is_set_apart_is_served_and_asked_for_nothing(&stage).await;
+        who_is_unknown_is_made_a_party_when_the_desk_asks(&stage).await;
         it_was_somebody_elses_and_everything_follows(&stage).await;
         points_follow_to_whom_it_was_of(&stage).await;
         stage.close().await;
@@ -154,6 +155,32 @@ async fn a_missed_call_is_followed_up_once(stage: &Stage) {
     let (again, _) = ended(stage, missed("missed-9")).await;
     assert_ne!(again.case, cases[0].name);
     assert_eq!(stage.cases(ACME).list_cases(request).await.expect("listed").into_inner().cases.len(), 2);
+}
+
+/// A call makes nobody; whoever is at the desk may, while it goes on, and sees whom at once.
+async fn who_is_unknown_is_made_a_party_when_the_desk_asks(stage: &Stage) {
+    let number = "+12025550377";
+    let call = begin(stage, leg("unknown-yet", "a", number)).await;
+    assert_eq!(call.resolution.as_ref().map(CallResolution::r#match), Some(CallMatch::Unknown));
+    let identifiers =
+        vec![stakeholders::IdentifierQuery { scheme: "tel".into(), value: number.into(), ..Default::default() }];
+    let asked = |create_provisional| stakeholders::ResolvePartyRequest {
+        identifiers: identifiers.clone(),
+        create_provisional,
+        request_id: fresh(),
+        ..Default::default()
+    };
+    let nobody = stage.identity(AGENT).resolve_party(asked(false)).await.expect("nobody").into_inner();
+    assert_eq!(nobody.party, None, "the call made nobody");
+    let made = stage.identity(AGENT).resolve_party(asked(true)).await.expect("made");
+    let seen = positions(made.metadata());
+    let made = made.into_inner().party.expect("a party");
+    let context = context_of(stage, About::Call(call.name), &seen).await;
+    assert_eq!(context.party, made.name);
+    assert_eq!(context.card.expect("a card").lifecycle, "provisional");
+    let (call, seen) = ended(stage, ending(leg("unknown-yet", "a", number), CallDisposition::Handled)).await;
+    let history = context_of(stage, party(&made.name), &seen).await.history.expect("a history");
+    assert_eq!(history.interactions.iter().map(|one| &one.name).collect::<Vec<_>>(), [&call.interaction]);
 }
 
 /// Missed calls are linked to a case while it is given to one after the other: each of them makes a version of it.
