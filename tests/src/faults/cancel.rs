@@ -1,16 +1,52 @@
 //! Callers that go away: nothing acknowledged is lost, nothing is doubled, no session is left in a transaction.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rapport_proto::interactions::v1::interaction_service_client::InteractionServiceClient;
 use rapport_store::sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
 use rapport_testkit::place::StorePlace;
 use rapport_testkit::sandbox::{Sandbox, Topology};
-use rapport_testkit::size;
+use rapport_testkit::{Code, size};
+use tonic::Status;
 
 use super::load::{self, Book};
+
+/// How calls ended that were not answered with a reply, and how many did.
+#[derive(Default)]
+struct Ends(Mutex<BTreeMap<String, usize>>);
+
+impl Ends {
+    fn left(&self) {
+        self.count("left by the caller".to_owned());
+    }
+
+    /// Dropping a call resets its stream. After many resets the server ends the connection, and with it the calls of others
+    /// on it: their clients make up a status then, which has a cause. One that the server told has none.
+    fn failed(&self, status: &Status) {
+        match status.source() {
+            Some(_) => self.count("broken connection".to_owned()),
+            None if status.code() == Code::Cancelled => self.count("CANCELLED".to_owned()),
+            None => self.count(format!("WRONG {status:?}")),
+        }
+    }
+
+    fn count(&self, how: String) {
+        *self.0.lock().expect("no panic").entry(how).or_default() += 1;
+    }
+
+    /// How many there were, if each was one that leaving can cause.
+    fn all(&self) -> usize {
+        let ends = self.0.lock().expect("no panic");
+        let wrong: Vec<_> = ends.iter().filter(|(how, _)| how.starts_with("WRONG")).collect();
+        assert!(wrong.is_empty(), "answers that leaving does not explain: {wrong:#?}");
+        println!("{ends:?}");
+        ends.values().sum()
+    }
+}
 
 rapport_testkit::each_store! {
     async fn fault_cancelled_calls_lose_and_double_nothing(place: StorePlace) {
@@ -19,10 +55,10 @@ rapport_testkit::each_store! {
         let sandbox = Sandbox::builder(rapport::modules).place(place).topology(Topology::Child).start().await;
         let party = load::party();
         let book = Arc::new(Book::default());
-        let (started, cancelled) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (started, ends) = (Arc::new(AtomicUsize::new(0)), Arc::new(Ends::default()));
         let mut callers = Vec::new();
         for caller in 0..32_u64 {
-            let (book, started, cancelled) = (Arc::clone(&book), Arc::clone(&started), Arc::clone(&cancelled));
+            let (book, started, ends) = (Arc::clone(&book), Arc::clone(&started), Arc::clone(&ends));
             let (party, channel) = (party.clone(), sandbox.channel("interactions"));
             callers.push(tokio::spawn(async move {
                 let mut client = InteractionServiceClient::new(channel);
@@ -36,9 +72,9 @@ rapport_testkit::each_store! {
                     let request_id = book.send();
                     match tokio::time::timeout(patience, client.record_interaction(load::request(&party, request_id))).await {
                         Ok(Ok(reply)) => book.acknowledge(request_id, reply.into_inner().name),
-                        // Dropping the call resets its stream: the server's handler is dropped wherever it stands. After
-                        // many resets the server ends the connection, and with it the calls of others on it.
-                        Err(_) | Ok(Err(_)) => _ = cancelled.fetch_add(1, Ordering::Relaxed),
+                        // Dropping the call resets its stream: the server's handler is dropped wherever it stands.
+                        Err(_) => ends.left(),
+                        Ok(Err(status)) => ends.failed(&status),
                     }
                 }
             }));
@@ -46,7 +82,7 @@ rapport_testkit::each_store! {
         for caller in callers {
             caller.await.expect("a caller ends");
         }
-        let cancelled = cancelled.load(Ordering::Relaxed);
+        let cancelled = ends.all();
         let channel = sandbox.channel("interactions");
         let audit = load::audit(&channel, &party, &book).await;
         load::feed(&channel, &audit.names).await;
