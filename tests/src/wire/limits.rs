@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rapport_proto::events::v1::SubscribeRequest;
+use rapport_proto::events::v1::event_service_client::EventServiceClient;
 use rapport_proto::scoring::v1::ListScoreDefinitionsRequest;
 use rapport_proto::scoring::v1::score_service_client::ScoreServiceClient;
 use rapport_testkit::asserts::{Bearer, reason};
@@ -73,6 +75,50 @@ fn a_tenant_over_its_quota_leaves_another_unharmed() {
         }
         let limited = limited.expect("the quota is used up");
         assert_eq!((limited.reason().as_str(), limited.header("retry-after")), ("TENANT_QUOTA", Some("1")));
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_tenant_takes_its_share_of_the_streams_and_services_hear_each_other_all_the_same() {
+    const THIRD: &str = "token-of-initech-admin";
+    const SERVICE: &str = "token-of-the-services";
+    rapport_testkit::block_on(async {
+        let sandbox = Sandbox::builder(rapport::modules)
+            .token(THIRD, "initech", "users/io", &["admin"])
+            .token(SERVICE, "acme", "services/elsewhere", &["service"])
+            .setting("limits.streams", 5);
+        let house = House::open(sandbox).await;
+        let subscribe = async |token: &str| {
+            let mut feed = EventServiceClient::with_interceptor(house.channel("scoring"), Bearer::new(token));
+            let request = SubscribeRequest { source: "scoring".into(), ..Default::default() };
+            feed.subscribe(request).await.map(tonic::Response::into_inner)
+        };
+        let mut acme = Vec::new();
+        for _ in 0..2 {
+            acme.push(subscribe(house::ACME).await.expect("half of five"));
+        }
+        let status = assert_reason!(subscribe(house::ACME).await, Code::ResourceExhausted, "TENANT_QUOTA");
+        assert!(status.get_details_retry_info().is_some_and(|info| info.retry_delay > Some(Duration::ZERO)));
+        let mut others = Vec::new();
+        for token in [house::GLOBEX, house::GLOBEX, THIRD] {
+            others.push(subscribe(token).await.expect("what acme could not take"));
+        }
+        assert_reason!(subscribe(THIRD).await, Code::ResourceExhausted, "OVERLOADED");
+        // Consumers elsewhere read by a service's credential, for acme or for any tenant.
+        let mut services = Vec::new();
+        for _ in 0..4 {
+            services.push(subscribe(SERVICE).await.expect("services hear each other"));
+        }
+        // Who leaves makes room, and no more than that.
+        drop(acme.pop());
+        let begun = Instant::now();
+        while let Err(status) = subscribe(house::ACME).await.map(|stream| acme.push(stream)) {
+            assert_eq!(status.code(), Code::ResourceExhausted);
+            assert!(begun.elapsed() < Duration::from_secs(20), "the place is free again");
+        }
+        assert_reason!(subscribe(house::ACME).await, Code::ResourceExhausted, "OVERLOADED");
+        drop((acme, others, services));
         house.close().await;
     });
 }
