@@ -66,10 +66,10 @@ impl Past {
         match self.chance.of(11) {
             0 | 1 => {
                 let mut interaction = complaint(self.participant(), self.seconds);
-                if some % 3 == 0 {
+                if some.is_multiple_of(3) {
                     interaction = order(self.participant(), -self.seconds, 12);
                 }
-                if some % 5 == 0 {
+                if some.is_multiple_of(5) {
                     interaction.participants.push(self.participant());
                 }
                 let message = proto::RecordInteractionRequest { interaction: Some(interaction), ..Default::default() };
@@ -89,7 +89,7 @@ impl Past {
                 };
                 let _ = api.amend_interaction(request("acme", message)).await;
             }
-            3 if some % 3 == 0 => {
+            3 if some.is_multiple_of(3) => {
                 let message =
                     proto::RetractInteractionRequest { name, reason: "mistake".to_owned(), ..Default::default() };
                 let _ = api.retract_interaction(request("acme", message)).await;
@@ -109,7 +109,7 @@ impl Past {
                     party: party(u128::try_from(some % 3 + 1).unwrap()),
                     r#type: "complaint".to_owned(),
                     title: format!("Case {some}"),
-                    interactions: if some % 2 == 0 {
+                    interactions: if some.is_multiple_of(2) {
                         self.interactions.last().cloned().into_iter().collect()
                     } else {
                         Vec::new()
@@ -146,7 +146,7 @@ impl Past {
                     self.promises.push(made.into_inner().name);
                 }
             }
-            9 if some % 3 == 0 => {
+            9 if some.is_multiple_of(3) => {
                 let message = proto::FulfilCommitmentRequest { name: promise, ..Default::default() };
                 let _ = promises.fulfil_commitment(request("acme", message)).await;
             }
@@ -155,7 +155,7 @@ impl Past {
             }
             _ => {
                 let numbers = [(NUMBER, false)];
-                let held = if some % 2 == 0 { &numbers[..] } else { &[] };
+                let held = if some.is_multiple_of(2) { &numbers[..] } else { &[] };
                 learn(&self.cx, &[holder(u128::try_from(some % 3 + 1).unwrap(), held)]).await;
             }
         }
