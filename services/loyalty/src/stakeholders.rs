@@ -110,7 +110,12 @@ mod tests {
         use proto::ConsentReason;
         let told = |reason: i32, allowed| {
             let record = proto::Consent { name: "parties/1/consents/2".into(), ..Default::default() };
-            consent(proto::CheckConsentResponse { allowed, reason, deciding_consent: Some(record), as_of: None })
+            consent(proto::CheckConsentResponse {
+                allowed,
+                reason,
+                deciding_consent: Some(record),
+                ..Default::default()
+            })
         };
         assert_eq!(told(ConsentReason::Granted.into(), true).forbids, None);
         assert_eq!(told(ConsentReason::Granted.into(), false).forbids, Some(Gate::NoConsent));
