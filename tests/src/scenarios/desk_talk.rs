@@ -201,7 +201,7 @@ async fn every_version_is_one_state(stage: &Stage, case: &Case, number: &str) {
     assert!(linked.iter().all(|one| *one == case.name), "{linked:?}");
     let unique: std::collections::BTreeSet<&String> = given.iter().collect();
     assert_eq!(unique.len(), 24);
-    let request = GetCaseRequest { name: case.name.clone(), ..Default::default() };
+    let request = GetCaseRequest { name: case.name.clone() };
     let now = stage.cases(ACME).get_case(request).await.expect("there").into_inner();
     assert_eq!(now.interactions.len(), before + 24);
     let version = i64::try_from(before + 24 + 24).expect("few");
