@@ -198,6 +198,7 @@ mod tests {
     use rapport_types::time::Timestamp;
 
     use super::*;
+    use crate::domain::medium::{MediumContext, MediumKind};
     use crate::domain::name::NameUsage;
     use crate::domain::party::tests::draft;
 
@@ -285,7 +286,10 @@ mod tests {
         party.change(&[died]).unwrap();
         assert_eq!(party.lifecycle, Restricted);
         // Nobody knows its name: it goes back to what it was.
-        let mut unknown = draft("").record(NOW).unwrap();
+        let mut start = draft("");
+        let reached = Medium::parse(MediumKind::Email, "who@example.com", MediumContext::default()).unwrap();
+        start.profile.media = vec![reached];
+        let mut unknown = start.record(NOW).unwrap();
         unknown.change(&step(Restricted, "asked for it")).unwrap();
         assert_eq!(unknown.change(&step(Identified, "over")).unwrap_err().reason, reason::INVALID_TRANSITION);
         unknown.change(&step(Provisional, "over")).unwrap();
