@@ -1,6 +1,6 @@
 //! The failures that are this service's own, each with its reason and every value of its sentence.
 
-use rapport_types::{Error, Etag, Timestamp, reason};
+use rapport_types::{Error, Etag, reason};
 use uuid::Uuid;
 
 use crate::domain::identifier::Scheme;
@@ -17,21 +17,20 @@ pub fn identifier_taken(scheme: &Scheme, holder: Uuid) -> Error {
 }
 
 /// The tie is there already. Kind AlreadyExists, reason `RELATIONSHIP_ALREADY_EXISTS`, metadata `name`,
-/// `relationship_type`, `etag`, `valid_from_time` and `valid_to_time` (empty where it is open).
+/// `relationship_type`, `etag`, and `valid_from_time` and `valid_to_time` where they are bounded.
 pub fn relationship_exists(existing: &Relationship) -> Error {
     let (name, kind) = (existing.name(), &existing.kind);
-    Error::already_exists(
+    let error = Error::already_exists(
         reason::RELATIONSHIP_ALREADY_EXISTS,
         format!("{name} ties the same parties as {kind} in that time already"),
     )
     .with("name", name)
     .with("relationship_type", kind)
-    .with("etag", Etag::of(existing.version))
-    .with("valid_from_time", bound(existing.validity.start()))
-    .with("valid_to_time", bound(existing.validity.end()))
-}
-
-/// A bound of a time; empty where it is open.
-fn bound(at: Option<Timestamp>) -> String {
-    at.map(|at| at.to_string()).unwrap_or_default()
+    .with("etag", Etag::of(existing.version));
+    // An empty value would be no value at all on the way: translators of JSON stumble over it.
+    let bounds = [("valid_from_time", existing.validity.start()), ("valid_to_time", existing.validity.end())];
+    bounds.into_iter().fold(error, |error, (bound, at)| match at {
+        Some(at) => error.with(bound, at),
+        None => error,
+    })
 }

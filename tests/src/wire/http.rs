@@ -58,7 +58,8 @@ pub(crate) async fn http1(
     // A server that has seen enough may answer and close before all is sent.
     let _may_fail = connection.write_all(body).await;
     let mut answer = Vec::new();
-    let _may_fail = connection.read_to_end(&mut answer).await;
+    let read = connection.read_to_end(&mut answer).await;
+    assert!(!answer.is_empty(), "no answer from {address} to {method} {path}: {read:?}");
     parsed(&answer)
 }
 

@@ -142,10 +142,10 @@ fn otherwise(tie: &Relationship, exists: &Error) -> Option<Reject> {
     let bounds = [("valid_from_time", &tie.valid_from_time), ("valid_to_time", &tie.valid_to_time)];
     bounds.into_iter().find_map(|(place, said)| {
         let said = wire::timestamp(said.as_ref()?).ok()?.to_string();
-        let known = exists.metadata.get(place)?;
         let tie = exists.metadata.get("name")?;
-        let known = if known.is_empty() { "open" } else { known };
-        (said != *known).then(|| Reject {
+        // A bound that is not told of is open.
+        let known = exists.metadata.get(place).map_or("open", String::as_str);
+        (said != known).then(|| Reject {
             place: place.to_owned(),
             reason: reason::IMMUTABLE_FIELD.to_owned(),
             message: format!("{tie} is there with {place} {known}, which is fixed: end it, and record it anew"),
