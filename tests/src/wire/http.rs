@@ -105,13 +105,23 @@ pub(crate) async fn open(
     headers: &[(&str, &str)],
     body: impl Into<bytes::Bytes>,
 ) -> http::Response<Body> {
-    let mut request = http::Request::builder().method(method).uri(path);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
+    let body: bytes::Bytes = body.into();
+    let mut tries = 0;
+    loop {
+        let mut request = http::Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::new(Full::new(body.clone()))).expect("a request");
+        futures::future::poll_fn(|cx| channel.poll_ready(cx)).await.expect("a connection");
+        tries += 1;
+        match channel.call(request).await {
+            Ok(answer) => return answer,
+            // The connection was ended before the request was sent on it: a client asks anew.
+            Err(error) if tries < 3 && format!("{error:?}").contains("Canceled") => {}
+            Err(error) => panic!("no answer: {error:?}"),
+        }
     }
-    let request = request.body(Body::new(Full::new(body.into()))).expect("a request");
-    futures::future::poll_fn(|cx| channel.poll_ready(cx)).await.expect("a connection");
-    channel.call(request).await.expect("an answer")
 }
 
 /// One request over HTTP/2.
