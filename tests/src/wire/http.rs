@@ -117,8 +117,9 @@ pub(crate) async fn open(
         tries += 1;
         match channel.call(request).await {
             Ok(answer) => return answer,
-            // The connection was ended before the request was sent on it: a client asks anew.
-            Err(error) if tries < 3 && format!("{error:?}").contains("Canceled") => {}
+            // The connection was ended, in order, before the request was taken from it: a client asks anew.
+            Err(error)
+                if tries < 3 && ["Canceled", "NO_ERROR"].iter().any(|end| format!("{error:?}").contains(end)) => {}
             Err(error) => panic!("no answer: {error:?}"),
         }
     }
