@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use rapport_events::{Cursors, Feed};
 use rapport_proto::interactions::v1 as proto;
+use rapport_proto::stakeholders::v1 as stakeholders;
+use rapport_proto::stakeholders::v1::privacy_service_server::{PrivacyService, PrivacyServiceServer};
 use rapport_rpc::{Access, Call, Local, Methods, Peers, Transport, wire};
 use rapport_server::Context;
 use rapport_store::{Outbox, Scope, Store, StoreError, Tx, Work};
@@ -16,6 +18,8 @@ use rapport_testkit::place::StorePlace;
 use rapport_types::tenant::{Principal, TenantId};
 use rapport_types::{Uuid, World};
 use tokio_util::sync::CancellationToken;
+use tonic::transport::server::{Server, TcpIncoming};
+use tonic::{Request, Response, Status};
 
 use crate::store::{Known, SectionKey, Tie, TieKey, sealing, section_put, tie_change};
 
@@ -46,6 +50,45 @@ async fn context_in(place: &StorePlace, peers: BTreeMap<String, Transport>, worl
         traced: false,
         store,
     }
+}
+
+/// What is answered to a question for a consent.
+type Checked = Result<stakeholders::CheckConsentResponse, Status>;
+
+/// A stakeholders service that knows of consents alone.
+struct Privacy<F>(F);
+
+#[tonic::async_trait]
+impl<F: Fn(&str) -> Checked + Send + Sync + 'static> PrivacyService for Privacy<F> {
+    async fn record_consent(
+        &self,
+        _: Request<stakeholders::RecordConsentRequest>,
+    ) -> Result<Response<stakeholders::Consent>, Status> {
+        Err(Status::unimplemented("it is not asked"))
+    }
+
+    async fn list_consents(
+        &self,
+        _: Request<stakeholders::ListConsentsRequest>,
+    ) -> Result<Response<stakeholders::ListConsentsResponse>, Status> {
+        Err(Status::unimplemented("it is not asked"))
+    }
+
+    async fn check_consent(
+        &self,
+        request: Request<stakeholders::CheckConsentRequest>,
+    ) -> Result<Response<stakeholders::CheckConsentResponse>, Status> {
+        (self.0)(&request.get_ref().party).map(Response::new)
+    }
+}
+
+/// A way to a stakeholders service that answers for the consents of a party, by its name.
+pub(crate) fn consents(answer: impl Fn(&str) -> Checked + Send + Sync + 'static) -> BTreeMap<String, Transport> {
+    let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = format!("http://{}", incoming.local_addr().unwrap());
+    let service = PrivacyServiceServer::new(Privacy(answer));
+    tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+    [("stakeholders".to_owned(), Transport::network(&address).unwrap())].into()
 }
 
 pub(crate) fn tenant(name: &str) -> TenantId {

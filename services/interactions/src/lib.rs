@@ -123,44 +123,24 @@ impl Module for InteractionsModule {
             cancel.cancelled().await;
         });
         let (store, every) = (cx.store.clone(), Duration::from_secs(u64::from(self.options.due_seconds)));
-        workers.add("interactions: commitments that fall due", move |cancel| {
+        workers.add_endless("interactions: commitments that fall due", move || {
             let store = store.clone();
-            async move {
-                tokio::select! {
-                    () = cancel.cancelled() => {}
-                    () = workers::due_commitments(&store, every) => {}
-                }
-            }
+            async move { workers::due_commitments(&store, every).await }
         });
         let (context, purposes) = (cx.clone(), self.options.consent_purposes.clone());
-        workers.add("interactions: sections that are behind", move |cancel| {
+        workers.add_endless("interactions: sections that are behind", move || {
             let (cx, purposes) = (context.clone(), purposes.clone());
-            async move {
-                tokio::select! {
-                    () = cancel.cancelled() => {}
-                    () = workers::refresh_sections(&cx, &purposes) => {}
-                }
-            }
+            async move { workers::refresh_sections(&cx, &purposes).await }
         });
-        let (touched, context) = (self.memory.touched.clone(), cx.clone());
-        workers.add("interactions: whom the own feed speaks of", move |cancel| {
+        let (context, touched) = (cx.clone(), self.memory.touched.clone());
+        workers.add_endless("interactions: whom the own feed speaks of", move || {
             let (cx, touched) = (context.clone(), touched.clone());
-            async move {
-                tokio::select! {
-                    () = cancel.cancelled() => {}
-                    () = workers::follow_own(&cx, &touched) => {}
-                }
-            }
+            async move { workers::follow_own(&cx, &touched).await }
         });
         let (keeper, store) = (self.memory.keeper.clone(), cx.store.clone());
-        workers.add("interactions: keeper of sections", move |cancel| {
+        workers.add_endless("interactions: keeper of sections", move || {
             let (keeper, store) = (keeper.clone(), store.clone());
-            async move {
-                tokio::select! {
-                    () = cancel.cancelled() => {}
-                    () = keeper.run(&store) => {}
-                }
-            }
+            async move { keeper.run(&store).await }
         });
     }
 

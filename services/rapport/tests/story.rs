@@ -9,8 +9,8 @@ use rapport::demo::report::{Context, Explained, Report};
 use rapport::demo::screen::Kept;
 use rapport::demo::story::{self, Change, Options};
 use rapport_rpc::Transport;
+use rapport_testkit::each_world;
 use rapport_testkit::sandbox::{Sandbox, SandboxBuilder, Topology};
-use rapport_testkit::{both_worlds, each_world};
 use rapport_types::id::World;
 use unicode_width::UnicodeWidthStr;
 
@@ -176,7 +176,7 @@ each_world! {
     }
 }
 
-both_worlds! {
+each_world! {
     modules = rapport::modules;
 
     async fn the_story_follows_the_world(sandbox: SandboxBuilder) {

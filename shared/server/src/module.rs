@@ -123,6 +123,23 @@ impl Workers {
         self
     }
 
+    /// Adds a worker that would go on without end: it is dropped where it waits when the process stops.
+    pub fn add_endless<F, Fut>(&mut self, name: &str, mut work: F) -> &mut Workers
+    where
+        F: FnMut() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.add(name, move |cancel| {
+            let work = work();
+            async move {
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    () = work => {}
+                }
+            }
+        })
+    }
+
     /// Adds the service's long jobs: from now on its operations of their methods are worked on. Once per service.
     pub fn add_jobs(&mut self, cx: &Context, jobs: Vec<Arc<dyn Job>>) -> &mut Workers {
         let store = cx.store.clone();

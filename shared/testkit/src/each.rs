@@ -43,44 +43,6 @@ macro_rules! each_store {
     };
 }
 
-/// Runs each test on both stores and in both topologies, but not on each of the four pairs, for what takes long and where one
-/// has nothing to do with the other: SQLite in one process, and PostgreSQL with separate processes. The soak runs all four.
-///
-/// The form is that of [`each_world!`](crate::each_world); the tests are `{sqlite, postgres}`.
-#[macro_export]
-macro_rules! both_worlds {
-    (modules = $modules:path; $($(#[$meta:meta])* async fn $name:ident($sandbox:ident: $type:ty) $body:block)+) => {
-        $(
-            $(#[$meta])*
-            mod $name {
-                #[allow(unused_imports)]
-                use super::*;
-                use $crate::sandbox::{StoreKind, Topology};
-
-                async fn test($sandbox: $type) $body
-
-                fn run(store: StoreKind, first: Topology, second: Topology) {
-                    let soak = [first, second];
-                    for topology in $crate::size::pick(&soak[..1], &soak[..]) {
-                        let sandbox = $crate::sandbox::Sandbox::builder($modules).store(store).topology(*topology);
-                        $crate::block_on(async { test(sandbox).await });
-                    }
-                }
-
-                #[test]
-                fn sqlite() {
-                    run(StoreKind::Sqlite, Topology::OneProcess, Topology::Processes);
-                }
-
-                #[test]
-                fn postgres() {
-                    run(StoreKind::Postgres, Topology::Processes, Topology::OneProcess);
-                }
-            }
-        )+
-    };
-}
-
 /// Runs each test on {SQLite, PostgreSQL} x {one process, separate processes}.
 ///
 /// ```ignore

@@ -51,7 +51,7 @@ fn fault(method: &MethodDescriptor, surely_invalid: bool, answer: &Result<Bytes,
     told.iter().any(|(field, text)| field.is_empty() || text.is_empty()).then(|| format!("{told:?}"))
 }
 
-rapport_testkit::both_worlds! {
+rapport_testkit::each_world! {
     modules = rapport::modules;
 
     async fn every_field_refuses_what_it_cannot_hold(sandbox: SandboxBuilder) {

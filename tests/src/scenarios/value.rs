@@ -17,7 +17,7 @@ use super::messages::{by_number, identifier, person, record};
 use super::purchases::{END, customer, evening, import, order, sample, sent_back};
 use super::stage::{ACME, GLOBEX, Positions, Stage, fresh, next, refused, unknown};
 
-rapport_testkit::both_worlds! {
+rapport_testkit::each_world! {
     modules = rapport::modules;
 
     async fn models_fit_the_tenants_own_orders_as_published(sandbox: SandboxBuilder) {

@@ -189,17 +189,14 @@ impl Consumer for DeskParties {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use prost::{Message, Name};
-    use proto::privacy_service_server::{PrivacyService, PrivacyServiceServer};
     use rapport_proto::interactions::v1 as desk;
     use rapport_rpc::Transport;
     use rapport_store::Work;
     use rapport_testkit::each_store;
     use rapport_testkit::place::StorePlace;
-    use tonic::transport::server::{Server, TcpIncoming};
-    use tonic::{Request, Response, Status};
 
     use super::*;
-    use crate::fixture::{Keep, context_among, keep, tenant};
+    use crate::fixture::{Keep, consents, context_among, keep, tenant};
     use crate::store::{section_find, section_held};
 
     fn event<P: Name>(position: i64, payload: &P) -> Event {
@@ -255,40 +252,12 @@ mod tests {
         assert!(Learned::spoken(&events).unwrap().ties.values().all(Option::is_none));
     }
 
-    /// A stakeholders service where everybody refuses everything.
-    struct Refusing;
-
-    #[tonic::async_trait]
-    impl PrivacyService for Refusing {
-        async fn record_consent(
-            &self,
-            _: Request<proto::RecordConsentRequest>,
-        ) -> Result<Response<proto::Consent>, Status> {
-            Ok(Response::new(proto::Consent::default()))
-        }
-
-        async fn list_consents(
-            &self,
-            _: Request<proto::ListConsentsRequest>,
-        ) -> Result<Response<proto::ListConsentsResponse>, Status> {
-            Ok(Response::new(proto::ListConsentsResponse::default()))
-        }
-
-        async fn check_consent(
-            &self,
-            _: Request<proto::CheckConsentRequest>,
-        ) -> Result<Response<proto::CheckConsentResponse>, Status> {
+    /// Everybody refuses everything.
+    fn refusing() -> BTreeMap<String, Transport> {
+        consents(|_| {
             let reason = proto::ConsentReason::Withdrawn.into();
-            Ok(Response::new(proto::CheckConsentResponse { reason, ..proto::CheckConsentResponse::default() }))
-        }
-    }
-
-    /// Where it is.
-    fn refusing() -> Transport {
-        let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let address = format!("http://{}", incoming.local_addr().unwrap());
-        tokio::spawn(Server::builder().add_service(PrivacyServiceServer::new(Refusing)).serve_with_incoming(incoming));
-        Transport::network(&address).unwrap()
+            Ok(proto::CheckConsentResponse { reason, ..proto::CheckConsentResponse::default() })
+        })
     }
 
     /// A batch of the feed.
@@ -334,7 +303,7 @@ mod tests {
 
     each_store! {
         async fn a_consent_on_every_channel_leaves_nothing_that_says_otherwise(place: StorePlace) {
-            let cx = context_among(&place, [("stakeholders".to_owned(), refusing())].into()).await;
+            let cx = context_among(&place, refusing()).await;
             let card = SectionKey { kind: SectionKind::Card, ..kept("acme", 1, "", 3).0 };
             let sections = [
                 kept("acme", 1, "email", 3),

@@ -125,53 +125,19 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use proto::privacy_service_server::{PrivacyService, PrivacyServiceServer};
-    use rapport_proto::stakeholders::v1 as proto;
-    use rapport_rpc::Transport;
+    use rapport_proto::stakeholders::v1::CheckConsentResponse;
     use rapport_testkit::each_store;
     use rapport_testkit::place::StorePlace;
     use rapport_types::Uuid;
-    use tonic::transport::server::{Server, TcpIncoming};
-    use tonic::{Request, Response, Status};
+    use tonic::Status;
 
     use super::*;
     use crate::domain::PartyName;
-    use crate::fixture::{context_among, tenant};
+    use crate::fixture::{consents, context_among, tenant};
     use crate::store::section_mark;
 
     /// The party of which nothing can be said.
     const POISON: Uuid = Uuid::from_u128(1);
-
-    /// A stakeholders service that fails for one party, and counts how often it does.
-    struct Failing(Arc<AtomicUsize>);
-
-    #[tonic::async_trait]
-    impl PrivacyService for Failing {
-        async fn record_consent(
-            &self,
-            _: Request<proto::RecordConsentRequest>,
-        ) -> Result<Response<proto::Consent>, Status> {
-            Ok(Response::new(proto::Consent::default()))
-        }
-
-        async fn list_consents(
-            &self,
-            _: Request<proto::ListConsentsRequest>,
-        ) -> Result<Response<proto::ListConsentsResponse>, Status> {
-            Ok(Response::new(proto::ListConsentsResponse::default()))
-        }
-
-        async fn check_consent(
-            &self,
-            request: Request<proto::CheckConsentRequest>,
-        ) -> Result<Response<proto::CheckConsentResponse>, Status> {
-            if request.get_ref().party == PartyName::new(POISON).to_string() {
-                self.0.fetch_add(1, Ordering::Relaxed);
-                return Err(Status::internal("it always does"));
-            }
-            Ok(Response::new(proto::CheckConsentResponse::default()))
-        }
-    }
 
     /// Notes that sections are wanted.
     struct Mark(BTreeMap<SectionKey, i64>);
@@ -188,11 +154,16 @@ mod tests {
     each_store! {
         async fn one_that_fails_holds_no_other_up(place: StorePlace) {
             let asked = Arc::new(AtomicUsize::new(0));
-            let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-            let address = format!("http://{}", incoming.local_addr().unwrap());
-            let service = PrivacyServiceServer::new(Failing(Arc::clone(&asked)));
-            tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
-            let cx = context_among(&place, [("stakeholders".to_owned(), Transport::network(&address).unwrap())].into()).await;
+            let cx = context_among(&place, consents({
+                let asked = Arc::clone(&asked);
+                move |party| {
+                    if party != PartyName::new(POISON).to_string() {
+                        return Ok(CheckConsentResponse::default());
+                    }
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    Err(Status::internal("it always does"))
+                }
+            })).await;
             let key = |of: &str, party: Uuid| SectionKey {
                 tenant: tenant(of), party, kind: SectionKind::Consents, facet: "phone".to_owned(),
             };
