@@ -8,14 +8,19 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use prost::Message as _;
+use prost_reflect::MethodDescriptor;
+use rapport_proto::events::v1::{SubscribeRequest, SubscribeResponse};
 use rapport_testkit::port::free_port;
 use rapport_testkit::sandbox::Sandbox;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use super::http;
+use super::http::{self, Answer};
 use super::json::{lasting, with_request_id};
-use crate::examples::example;
+use crate::examples::{Cast, example};
 use crate::house::{self, House};
 use crate::raw;
 
@@ -86,6 +91,7 @@ fn configuration(listen: SocketAddr, server: SocketAddr, descriptors: &Path) -> 
                         "services": services,
                         "auto_mapping": true,
                         "convert_grpc_status": true,
+                        "print_options": { "stream_newline_delimited": true },
                     } },
                     { "name": "envoy.filters.http.router", "typed_config": { "@type": extension("filters.http.router.v3.Router") } },
                 ],
@@ -118,10 +124,8 @@ fn json_is_what_envoy_makes_of_grpc() {
         let folder = tempfile::tempdir().expect("a folder");
         let server = house.address("stakeholders");
         let envoy = Envoy::start(&binary, folder.path(), server).await;
-        let authorization = format!("Bearer {}", house::ACME);
-        let headers = [("content-type", "application/json"), ("authorization", authorization.as_str())];
         let ask = async |address: SocketAddr, path: &str, body: &str| {
-            let answer = http::http1(address, "POST", path, &headers, body.as_bytes()).await;
+            let answer = asked(address, path, None, body).await;
             (answer.code, lasting(answer.json()))
         };
         let (mut compared, mut wrong) = (0, Vec::new());
@@ -153,7 +157,96 @@ fn json_is_what_envoy_makes_of_grpc() {
         assert!(wrong.is_empty(), "{} answers of {compared} methods differ:\n{}", wrong.len(), wrong.join("\n"));
         assert!(compared > 55, "{compared}");
         println!("{compared} methods answer in JSON as Envoy translates them");
+        streams_are_alike(&house, &cast, server, envoy.address).await;
         drop(envoy);
         house.close().await;
     });
+}
+
+async fn asked(address: SocketAddr, path: &str, deadline: Option<Duration>, body: &str) -> Answer {
+    let authorization = format!("Bearer {}", house::ACME);
+    let mut headers = vec![("content-type", "application/json"), ("authorization", authorization.as_str())];
+    let deadline = deadline.map(|deadline| format!("{}m", deadline.as_millis()));
+    headers.extend(deadline.as_deref().map(|deadline| ("grpc-timeout", deadline)));
+    http::http1(address, "POST", path, &headers, body.as_bytes()).await
+}
+
+/// Every stream tells the same facts in the same words over both ways, line by line.
+async fn streams_are_alike(house: &House, cast: &Cast, server: SocketAddr, envoy: SocketAddr) {
+    let streams =
+        raw::methods().into_iter().filter(|method| method.is_server_streaming() && !method.is_client_streaming());
+    let compared = futures::future::join_all(streams.map(|method| async move {
+        let request = from_the_beginning(house, &method, &example(method.full_name(), cast)).await;
+        let path = raw::path(&method);
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        // What comes of the cast by and by is told by and by, and a busy machine tells less within a second.
+        for seconds in [1, 2, 4, 8] {
+            let deadline = Some(Duration::from_secs(seconds));
+            let (one, other) =
+                futures::join!(asked(server, &path, deadline, &request), asked(envoy, &path, deadline, &request));
+            assert_eq!((one.code, other.code), (200, 200), "{path} {request}");
+            (ours, theirs) = (facts(&one), facts(&other));
+            if ours == theirs && !ours.is_empty() {
+                break;
+            }
+        }
+        assert!(!ours.is_empty(), "{path} tells nothing of {request}");
+        assert_eq!(ours, theirs, "{path} {request}\n  we    {ours:?}\n  Envoy {theirs:?}");
+        ours.len()
+    }))
+    .await;
+    assert!(compared.len() >= 5, "{compared:?}");
+    println!("{} streams tell {compared:?} facts in JSON as Envoy translates them", compared.len());
+}
+
+/// A stream's request, with the cursor of the beginning where there is one: what happened so far is the same for everybody.
+async fn from_the_beginning(house: &House, method: &MethodDescriptor, example: &str) -> String {
+    let mut request: Value = serde_json::from_str(example).expect("an example");
+    if let Some(object) = request.as_object_mut() {
+        // Whatever moved.
+        object.remove("definitions");
+    }
+    if !method.name().starts_with("Watch") || method.input().get_field_by_name("cursor").is_none() {
+        return request.to_string();
+    }
+    let source = method.parent_service().package_name().split('.').nth(1).expect("rapport.<service>.v1").to_owned();
+    let subscribe = SubscribeRequest { source, batch_size: 1, ..Default::default() };
+    let method = raw::methods().into_iter().find(|method| method.name() == "Subscribe").expect("the feed");
+    for _ in 0..40 {
+        let body = subscribe.encode_to_vec().into();
+        let first = raw::call(&house.channel_of(&method), &method, Some(house::ACME), body).await.expect("subscribed");
+        let first = SubscribeResponse::decode(first).expect("an answer decodes");
+        if first.events.is_empty() {
+            continue;
+        }
+        let place = URL_SAFE_NO_PAD.decode(&first.cursor).expect("a cursor");
+        let place = String::from_utf8(place).expect("text");
+        let (_, epoch) = place.split_once('@').expect("a position and an epoch");
+        request["cursor"] = json!(URL_SAFE_NO_PAD.encode(format!("0@{epoch}")));
+        return request.to_string();
+    }
+    panic!("the feed of {} tells nothing", subscribe.source);
+}
+
+/// What the lines of a stream tell, without those that only move the cursor on, and without the deadline that ends it: Envoy has
+/// no line for that. Events stand for themselves, whatever batches they came in.
+fn facts(answer: &Answer) -> Vec<Value> {
+    let text = std::str::from_utf8(&answer.body).expect("text");
+    let mut facts = Vec::new();
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let mut line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));
+        if let Some(error) = line.get("error") {
+            assert_eq!(error["code"], 4, "{error}");
+            continue;
+        }
+        if let Some(Value::Array(events)) = line.get_mut("events").map(Value::take) {
+            facts.extend(events.into_iter().map(lasting));
+            continue;
+        }
+        let told = line.as_object().expect("an object").keys();
+        if told.into_iter().any(|key| !["cursor", "newestPosition", "sentTime"].contains(&key.as_str())) {
+            facts.push(lasting(line));
+        }
+    }
+    facts
 }
