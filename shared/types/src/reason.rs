@@ -156,7 +156,7 @@ reasons! {
     PROGRAM_INCOMPLETE,
     /// The method cannot be called in JSON: it takes a stream of messages, or belongs to gRPC itself.
     NEEDS_GRPC,
-    /// The tenant makes more calls than its quota allows.
+    /// The tenant makes more calls than its quota allows, or has as many streams open as it may.
     TENANT_QUOTA,
     /// The request came without TLS to a port that speaks nothing else.
     NEEDS_TLS,
