@@ -9,10 +9,11 @@
 //! * [`METRICS`]: everything that /metrics of the admin port tells; [`system`]: what the operating system says.
 //! * [`telemetry`]: logs and traces, installed by the binary alone.
 //!
-//! Nothing here is global: a test hosts as many differently configured processes as it likes.
+//! Nothing here is global but telemetry: a test hosts as many differently configured processes as it likes.
 #![forbid(unsafe_code)]
 
 mod admin;
+mod exported;
 mod guard;
 mod jobs;
 mod metrics;

@@ -55,8 +55,12 @@ impl TraceService for Collector {
 
 /// A collector on a port of its own, and the spans it is sent.
 async fn collector() -> (SocketAddr, mpsc::UnboundedReceiver<Span>) {
+    collector_at("127.0.0.1:0".parse().expect("an address")).await
+}
+
+async fn collector_at(address: SocketAddr) -> (SocketAddr, mpsc::UnboundedReceiver<Span>) {
     let (sender, spans) = mpsc::unbounded_channel();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let listener = tokio::net::TcpListener::bind(address).await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(
         Server::builder()
@@ -216,6 +220,49 @@ fn a_call_is_one_trace_to_the_score_it_moved() {
         let told = found.await;
         assert!(told.is_ok(), "not in the caller's trace: {missing:?}");
     });
+}
+
+/// Said once when it begins and once when it ends, and counted; calls are answered all the while.
+#[test]
+fn a_collector_that_is_away_is_told_of() {
+    rapport_testkit::block_on(async {
+        let away = SocketAddr::from(([127, 0, 0, 1], rapport_testkit::port::free_port()));
+        let sandbox = Sandbox::builder(rapport::modules)
+            .topology(Topology::Child)
+            .setting("telemetry.otlp_endpoint", format!("http://{away}"))
+            .start()
+            .await;
+        let failing = exports(&sandbox, |text| text.contains("\nrapport_trace_export_failing 1\n")).await;
+        assert!(!failing.contains("rapport_trace_spans_total{rapport_result=\"failed\"} 0\n"), "{failing}");
+        let (_, _spans) = collector_at(away).await;
+        let works = exports(&sandbox, |text| text.contains("\nrapport_trace_export_failing 0\n")).await;
+        assert!(!works.contains("rapport_trace_spans_total{rapport_result=\"done\"} 0\n"), "{works}");
+        let log = sandbox.log("stakeholders");
+        for told in ["traces do not reach the collector", "traces reach the collector again"] {
+            assert_eq!(log.matches(told).count(), 1, "{told}: {log}");
+        }
+        sandbox.stop().await;
+    });
+}
+
+/// Calls until /metrics says so: a batch of spans goes out once it is full. Gives what it says.
+async fn exports(sandbox: &Sandbox, said: impl Fn(&str) -> bool) -> String {
+    let parties = PartyServiceClient::new(sandbox.channel("stakeholders"));
+    let begun = std::time::Instant::now();
+    loop {
+        let calls = (0..64).map(|_| {
+            let mut parties = parties.clone();
+            async move { parties.get_party(GetPartyRequest { name: unknown("parties") }).await }
+        });
+        for answer in futures::future::join_all(calls).await {
+            assert_eq!(answer.expect_err("nobody of that name").code(), Code::NotFound);
+        }
+        let (_, _, text) = super::ports::http(sandbox.admin_address("stakeholders"), "GET /metrics").await;
+        if said(&text) {
+            return text;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{text}");
+    }
 }
 
 /// The newest position of a service's feed.

@@ -9,6 +9,7 @@ use tonic::Code;
 
 use super::table::*;
 use super::text::Text;
+use crate::exported::EXPORTED;
 use crate::guard::Guard;
 use crate::system;
 
@@ -66,6 +67,7 @@ impl Sample<'_> {
         self.calls(&mut text);
         self.stores(&mut text);
         self.consumers(&mut text);
+        traces(&mut text);
         self.guard(&mut text);
         self.process(&mut text);
         text.finish()
@@ -231,6 +233,13 @@ impl Sample<'_> {
         }
         text.one(&UPTIME, self.started.elapsed().as_secs_f64());
     }
+}
+
+fn traces(text: &mut Text) {
+    text.head(&SPANS);
+    text.line(&SPANS, &["done"], EXPORTED.sent());
+    text.line(&SPANS, &["failed"], EXPORTED.lost());
+    text.one(&SPANS_FAILING, u8::from(EXPORTED.failing()));
 }
 
 fn durations(text: &mut Text, methods: &[MethodCounts]) {

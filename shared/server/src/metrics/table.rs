@@ -112,6 +112,10 @@ metrics! {
     RETRIES = counter "rapport_consumer_retries_total" "batches" CONSUMER, Something, "Batches of events that failed and were tried again.";
     FENCED = counter "rapport_consumer_fenced_total" "batches" CONSUMER, Something, "Batches that another replica had applied first.";
     CONNECTED = gauge "rapport_consumer_connected" "1 or 0" CONSUMER, Something, "1 while the stream from the source is open.";
+    SPANS = counter "rapport_trace_spans_total" "spans" RESULT, Always,
+        "Spans for the collector of telemetry.otlp_endpoint by result (done, failed: given up, and lost).";
+    SPANS_FAILING = gauge "rapport_trace_export_failing" "1 or 0" &[], Always,
+        "1 while traces do not reach that collector: when that begins and ends is in the log.";
     NOT_AFTER = gauge "rapport_tls_not_after_timestamp_seconds" "seconds" CERTIFICATE, Tls,
         "When a certificate in use expires, in seconds since 1970: that of the port (server), that which is shown to peers (peers).";
     HANDSHAKES = counter "rapport_tls_handshakes_total" "handshakes" RESULT, Tls,
