@@ -7,7 +7,7 @@ use std::time::Duration;
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
 use rapport_proto::stakeholders::v1::{CreatePartyRequest, GetPartyRequest, Party, PartyKind};
 use rapport_rpc::Transport;
-use rapport_rpc::tls::{ClientIdentity, ClientTls, Pem};
+use rapport_rpc::tls::{ClientIdentity, ClientTls, Greeting, Pem, ServerIdentity, ServerTls};
 use rapport_testkit::asserts::Bearer;
 use rapport_testkit::authority::{Authority, Issued};
 use rapport_testkit::sandbox::{Sandbox, Topology};
@@ -224,6 +224,72 @@ fn the_servers_name_is_checked() {
         assert!(status.message().contains("is not for 127.0.0.1 but for"), "{status}");
         assert!(status.message().contains("rapport.example.com"), "{status}");
         sandbox.stop().await;
+    });
+}
+
+/// Why a server refused a client's certificate reaches every call that failed with that connection, and none that fails later by
+/// something else.
+#[test]
+fn what_tls_says_is_told_of_its_own_connection() {
+    rapport_testkit::block_on(async {
+        const NONE: &str = "it asks for a client certificate, and none was shown";
+        let authority = Authority::new("ours");
+        let folder = tempfile::tempdir().expect("a folder");
+        let issued = authority.issue(&["127.0.0.1"]);
+        let (certificate, key) = issued.write(folder.path(), "server");
+        let ca = rapport_testkit::authority::write(folder.path(), "ca.pem", &authority.certificate());
+        let sandbox = Sandbox::builder(rapport_stakeholders_alone)
+            .topology(Topology::OneProcess)
+            .token(TOKEN, "acme", "users/ana", &["admin"])
+            .setting("tls.certificate", certificate.display().to_string())
+            .setting("tls.key", key.display().to_string())
+            .setting("tls.client_ca", ca.display().to_string())
+            .start()
+            .await;
+        let address = sandbox.address("stakeholders");
+        let way = over(address, &client(&authority.certificate(), None), TOKEN);
+        let failed = async || {
+            let mut parties = PartyServiceClient::new(way.clone());
+            let status = parties.get_party(GetPartyRequest { name: "parties/x".into() }).await.unwrap_err();
+            assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+            status
+        };
+        let all = futures::future::join_all((0..8).map(|_| failed())).await;
+        assert!(all.iter().all(|status| status.message().contains(NONE)), "{all:#?}");
+        // A certificate that it asked for was the matter all the while: whoever shows one is answered.
+        let shown = over(address, &client(&authority.certificate(), Some(&authority.issue(&["a.client"]))), TOKEN);
+        PartyServiceClient::new(shown).create_party(create("Ana")).await.expect("admitted");
+        sandbox.stop().await;
+
+        // In its place something that shakes hands, says a word of HTTP/2 and leaves.
+        let listener = tokio::net::TcpListener::bind(address).await.expect("the same port");
+        let identity = ServerIdentity {
+            certificate: Pem::new("certificate", issued.certificate.into_bytes()),
+            key: Pem::new("key", issued.key.into_bytes()),
+            client_ca: None,
+            client_names: Vec::new(),
+        };
+        let tls = ServerTls::new(&identity, World::system().now()).expect("a certificate");
+        let leaves = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                if let Ok(Greeting::Tls(mut stream)) = tls.accept(stream, PATIENCE).await {
+                    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+                    let _said = stream.write_all(&SETTINGS).await;
+                    let _left = stream.shutdown().await;
+                }
+            }
+        });
+        let status = {
+            let mut parties = PartyServiceClient::new(way.clone());
+            parties.get_party(GetPartyRequest { name: "parties/x".into() }).await.unwrap_err()
+        };
+        assert!(!format!("{status:?}").contains("client certificate"), "{status:?}");
+        leaves.abort();
+        let _aborted = leaves.await;
+        // And nobody at all.
+        let status = failed().await;
+        assert!(!format!("{status:?}").contains("client certificate"), "{status:?}");
     });
 }
 
