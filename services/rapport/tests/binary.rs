@@ -1,6 +1,8 @@
 //! The binary as a user runs it: exit codes, messages, what is printed, and what a second run leaves alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod help;
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::Path;

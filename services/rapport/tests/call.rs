@@ -123,10 +123,21 @@ fn a_party_is_recorded_read_and_refused_with_codes_for_scripts() {
         assert_refused(&as_mara(&["GetParty", "{\"name\": "], ""), 2, &["JSON:1:8: "]);
         assert_refused(&as_mara(&["GetParty", "@nowhere.json"], ""), 2, &["nowhere.json"]);
         assert_refused(&as_mara(&["GetParty", "--header", "x-bin=1"], ""), 2, &["binary headers"]);
+        for (wrong, why) in [
+            ("nonsense", "names no host and port"),
+            ("rapport:port", "names no host and port"),
+            ("ftp://rapport:50051", "names no host and port"),
+            ("http://rapport:50051/v1", "names no host and port"),
+        ] {
+            let called = tokio::task::block_in_place(|| rapport(&["call", "--address", wrong, "GetParty"], ""));
+            let told =
+                format!("rapport: --address \"{wrong}\" {why}; valid is HOST:PORT, for instance 127.0.0.1:50051");
+            assert_refused(&called, 2, &[&told]);
+        }
         sandbox.stop().await;
 
         let away = tokio::task::block_in_place(|| rapport(&["call", "--address", &address, "GetParty"], ""));
-        assert_refused(&away, 7, &["UNAVAILABLE: ", "refused"]);
+        assert_refused(&away, 7, &["UNAVAILABLE: ", "refused", &format!("address: {address}")]);
     });
 }
 
