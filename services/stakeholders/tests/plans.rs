@@ -37,6 +37,14 @@ fn every_hot_statement_searches_its_index() {
                 "PRIMARY KEY (tenant=? AND scheme=? AND value=?)",
             ),
             (
+                "SELECT v.tenant, (SELECT p.party_id FROM party_identifier AS p WHERE p.tenant = v.tenant \
+                 AND p.scheme = v.scheme AND p.value = v.value AND p.source = 'claim' ORDER BY p.party_id LIMIT 1) AS first, \
+                 (SELECT p.party_id FROM party_identifier AS p WHERE p.tenant = v.tenant AND p.scheme = v.scheme \
+                 AND p.value = v.value AND p.source = 'claim' ORDER BY p.party_id DESC LIMIT 1) AS last FROM (SELECT column1 \
+                 AS tenant, column2 AS scheme, column3 AS value FROM (VALUES (?, ?, ?), (?, ?, ?)) WHERE true LIMIT 0 + ?) AS v",
+                "SEARCH p USING PRIMARY KEY (tenant=? AND scheme=? AND value=?)",
+            ),
+            (
                 "SELECT * FROM party_role WHERE (tenant, party_id) IN (VALUES (?, ?), (?, ?))",
                 "PRIMARY KEY (tenant=? AND party_id=?)",
             ),

@@ -407,6 +407,34 @@ impl Sql {
         self
     }
 
+    /// Appends rows, given row-major, as a table to read from, `(…) AS name`: once each, in any order. At most 30,000 values.
+    #[must_use]
+    pub fn rows(mut self, name: &str, columns: &[&str], mut values: Vec<Value>) -> Self {
+        let width = columns.len().max(1);
+        let rows = values.len() / width;
+        if self.backend == DbBackend::Postgres || rows == 0 {
+            let mut arrays = Arrays::new(self.values.len());
+            match arrays.add(columns, values) {
+                Ok(()) => {
+                    let _ = write!(self.text, "({}) AS {name}", arrays.select());
+                }
+                Err(error) => self.failed = Some(error),
+            }
+            self.values.append(&mut arrays.values);
+            return self;
+        }
+        // As for inserted rows: blank ones up to a power of two, left out by the limit.
+        let padded = rows.next_power_of_two();
+        values.resize(padded * width, Value::BigInt(None));
+        values.push((rows as i64).into());
+        let named: Vec<_> =
+            columns.iter().enumerate().map(|(at, column)| format!("column{} AS {column}", at + 1)).collect();
+        let list = values_list(padded, width);
+        let _ = write!(self.text, "(SELECT {} FROM ({list}) WHERE true LIMIT 0 + ?) AS {name}", named.join(", "));
+        self.values.append(&mut values);
+        self
+    }
+
     /// The statement.
     pub fn statement(self) -> Result<Statement, DbErr> {
         match self.failed {

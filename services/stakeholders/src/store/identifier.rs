@@ -83,16 +83,27 @@ pub async fn unique_holders(db: &impl ConnectionTrait, values: &[Value3]) -> Res
     Ok(found)
 }
 
-/// The first few parties that claim each of these values, by id. So many that a party other than the one that claims
-/// now is among them if there is one.
+/// The first and the last party that claim each of these values, by id: so a party other than the one that claims now is
+/// among them if there is one, and a value is two short looks, however many hold it.
 ///
 /// # Errors
 /// The database's.
 pub async fn claimants(db: &impl ConnectionTrait, values: &[Value3]) -> Result<BTreeMap<Value3, Vec<Uuid>>, DbErr> {
     let mut found: BTreeMap<Value3, Vec<Uuid>> = BTreeMap::new();
-    let ranges = |sql: Sql| sql.text(" AND source = ").bind(CLAIM);
-    for row in first_of_each(db, values, ranges, 2).await? {
-        found.entry(value3(&row)?).or_default().push(row.id("party_id")?);
+    let end = "(SELECT p.party_id FROM party_identifier AS p WHERE p.tenant = v.tenant AND p.scheme = v.scheme \
+               AND p.value = v.value AND p.source = 'claim' ORDER BY p.party_id";
+    let head =
+        format!("SELECT v.tenant, v.scheme, v.value, {end} LIMIT 1) AS first, {end} DESC LIMIT 1) AS last FROM ");
+    for chunk in values.chunks(CHUNK) {
+        let sql = Sql::new(db, &head).rows("v", &["tenant", "scheme", "value"], cells(chunk));
+        for row in sql.all(db).await? {
+            let (first, last): (Option<Uuid>, Option<Uuid>) = (row.cell("first")?, row.cell("last")?);
+            let both = first.into_iter().chain(last.filter(|last| first != Some(*last)));
+            let both: Vec<Uuid> = both.collect();
+            if !both.is_empty() {
+                found.insert(value3(&row)?, both);
+            }
+        }
     }
     Ok(found)
 }
@@ -104,7 +115,7 @@ pub async fn claimants(db: &impl ConnectionTrait, values: &[Value3]) -> Result<B
 /// The database's.
 pub async fn holders(db: &impl ConnectionTrait, values: &[Value3]) -> Result<BTreeMap<Value3, Vec<Holder>>, DbErr> {
     let mut found: BTreeMap<Value3, Vec<Holder>> = BTreeMap::new();
-    for row in first_of_each(db, values, |sql| sql, MAX_HOLDERS + 1).await? {
+    for row in first_of_each(db, values, MAX_HOLDERS + 1).await? {
         found.entry(value3(&row)?).or_default().push(holder(&row)?);
     }
     let crowded: Vec<_> =
@@ -126,12 +137,7 @@ pub async fn holders(db: &impl ConnectionTrait, values: &[Value3]) -> Result<BTr
 }
 
 /// The first rows of each value in the order of the key: short ranges, however many hold a switchboard's number.
-async fn first_of_each(
-    db: &impl ConnectionTrait,
-    values: &[Value3],
-    narrow: impl Fn(Sql) -> Sql,
-    most: usize,
-) -> Result<Vec<QueryResult>, DbErr> {
+async fn first_of_each(db: &impl ConnectionTrait, values: &[Value3], most: usize) -> Result<Vec<QueryResult>, DbErr> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let mut found = Vec::new();
     for chunk in values.chunks(RANGES) {
@@ -147,7 +153,7 @@ async fn first_of_each(
                 .bind(scheme.as_str())
                 .text(" AND value = ")
                 .bind(value.as_str());
-            sql = narrow(sql).text(" ORDER BY party_id, source LIMIT ").bind(most).text(") AS one");
+            sql = sql.text(" ORDER BY party_id, source LIMIT ").bind(most).text(") AS one");
         }
         found.extend(sql.all(db).await?);
     }
