@@ -24,6 +24,7 @@ use prost_reflect::DynamicMessage;
 use rapport_proto::interactions::v1::Interaction;
 use rapport_proto::stakeholders::v1::{Party, Relationship};
 use rapport_types::error::Error;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::connection::Connection;
@@ -36,10 +37,10 @@ use request::RequestIds;
 pub(crate) use request::{stopped, tried};
 use rows::{Reject, Row, Rows};
 
-/// Rows of a batch, and bytes of them.
-const BATCH_ROWS: usize = 200;
+/// Rows of a batch, which are as many as a call takes, and bytes of them.
+const BATCH_ROWS: usize = 500;
 const BATCH_BYTES: usize = 600_000;
-/// Batches in flight.
+/// Batches in flight: the server always has a whole one to go on with, whatever is on its way.
 const IN_FLIGHT: usize = 4;
 /// Rows that a preview shows.
 const SHOWN: usize = 10;
@@ -128,27 +129,20 @@ pub(crate) async fn import(arguments: &Import) -> Result<(), Failure> {
 /// A row on its way: a record, or a reject already.
 type Read<M> = Result<Record<M>, (Row, Reject)>;
 
-async fn run<M: Message + Default>(
+async fn run<M: Message + Default + 'static>(
     arguments: &Import,
     settle: impl AsyncFn(&[Record<M>]) -> Result<Vec<Outcome>, Error>,
     preview: impl AsyncFn(&[Record<M>]) -> Result<Vec<Outcome>, Error>,
 ) -> Result<(), Failure> {
     let format = format_of(&arguments.file)?;
-    let mut rows = Rows::open(&arguments.file, arguments.kind, format, &arguments.maps)?;
+    let rows = Rows::open(&arguments.file, arguments.kind, format, &arguments.maps)?;
     let mut told = Told::new(arguments, format, &rows)?;
-    let mut ids = RequestIds::default();
-    let mut failed = None;
     let mut again: Vec<Record<M>> = Vec::new();
+    // Rows are read beside the calls: neither waits for the other.
+    let (batches, mut next) = mpsc::channel(2);
+    let reader = tokio::task::spawn_blocking(move || read(rows, &batches));
     {
-        let batches = std::iter::from_fn(|| match batch::<M>(&mut rows, &mut ids) {
-            Ok(batch) if batch.0.is_empty() => None,
-            Ok(batch) => Some(batch),
-            Err(failure) => {
-                failed = Some(failure);
-                None
-            }
-        });
-        let settled = stream::iter(batches).map(|(read, bytes)| {
+        let settled = stream::poll_fn(|cx| next.poll_recv(cx)).map(|(read, bytes): (Vec<Read<M>>, u64)| {
             let (settle, preview) = (&settle, &preview);
             async move {
                 let (records, bad): (Vec<_>, Vec<_>) = read.into_iter().partition(Result::is_ok);
@@ -181,9 +175,7 @@ async fn run<M: Message + Default>(
             told.progress.at(bytes, told.rows());
         }
     }
-    if let Some(failure) = failed {
-        return Err(failure);
-    }
+    reader.await.map_err(|_| Failure::failed("reading the file was broken off"))??;
     for records in again.chunks(BATCH_ROWS) {
         let outcomes = if arguments.dry_run { preview(records).await } else { settle(records).await };
         let outcomes = outcomes.map_err(|error| told.cut(&error))?;
@@ -198,6 +190,17 @@ async fn run<M: Message + Default>(
         }
     }
     told.finish()
+}
+
+/// Reads rows to the end of the file, or until nobody wants more.
+fn read<M: Message + Default>(mut rows: Rows, batches: &mpsc::Sender<(Vec<Read<M>>, u64)>) -> Result<(), Failure> {
+    let mut ids = RequestIds::default();
+    loop {
+        let batch = batch::<M>(&mut rows, &mut ids)?;
+        if batch.0.is_empty() || batches.blocking_send(batch).is_err() {
+            return Ok(());
+        }
+    }
 }
 
 /// The next rows, and how far the file is read with them.

@@ -198,7 +198,7 @@ impl Parties {
         names.sort();
         names.dedup();
         let mut known = HashMap::new();
-        for names in names.chunks(200) {
+        for names in names.chunks(super::BATCH_ROWS) {
             let request = BatchGetPartiesRequest { names: names.to_vec() };
             let answer = tried(async || {
                 PartyServiceClient::new(self.transport.clone()).batch_get_parties(patient(request.clone())).await
