@@ -20,7 +20,8 @@
 //! interaction they become and the lock under which anything is told of them (`commands::talks`, `commands::settle`). Who calls is found in the own index of identifiers, else asked for;
 //! an agent's context is read from the desk's projection, rows that consumers of the other services' feeds keep; only what was
 //! never kept, or is known to be behind, is asked for within the budget (`queries::held`, `queries::heard`, `events::desk_*`,
-//! `workers::refresh_sections`). It can be made anew from the feeds (`rebuild`).
+//! `workers::refresh_sections`). What this service says itself lies there too, and holds while the own feed names nobody of it
+//! (`queries::own`, `queries::touched`); rows read lately are in memory (`queries::shelf`). It can be made anew from the feeds (`rebuild`).
 //!
 //! A commitment is late as a function of the moment; a sweep tells so once, in the transaction that books that it did
 //! (`domain::commitment`, `commands::book_due`, `workers::due_commitments`).

@@ -201,7 +201,7 @@ impl<'a> Asking<'a> {
             asked.push(self.consent(party, channel, purpose));
         }
         let (consents, changes): (Vec<_>, Vec<_>) = futures::future::try_join_all(asked).await?.into_iter().unzip();
-        let status = said::turning(changes.into_iter().flatten(), self.cx.world.now());
+        let status = said::next_change(changes.into_iter().flatten(), self.cx.world.now());
         Ok(proto::ConsentSection { status, consents })
     }
 
@@ -240,7 +240,7 @@ impl<'a> Asking<'a> {
         let (neighbors, truncated) = said::near(party, answer);
         // The feed told of every tie with its dates, also of those that do not hold yet.
         let turn = tie_turn(self.cx.store.reader(), self.tenant, party, now).await.map_err(read_error)?;
-        let status = said::turning(turn.map(wire::to_timestamp), now);
+        let status = said::next_change(turn.map(wire::to_timestamp), now);
         Ok(proto::NetworkSection { status, neighbors, truncated, ..proto::NetworkSection::default() })
     }
 

@@ -21,7 +21,7 @@ fn word(name: &str, prefix: &str) -> String {
 }
 
 /// A status that says nothing but when the section changes by itself: the next of some moments.
-pub(crate) fn turning(
+pub(crate) fn next_change(
     moments: impl IntoIterator<Item = prost_types::Timestamp>,
     now: Timestamp,
 ) -> Option<proto::SectionStatus> {
@@ -36,7 +36,7 @@ pub(crate) fn card(party: stakeholders::Party, now: Timestamp) -> proto::CardSec
         time.as_ref().and_then(|time| wire::timestamp(time).ok()).map(|time| time <= now)
     };
     let bounds = party.roles.iter().flat_map(|role| [role.valid_from_time, role.valid_to_time]);
-    let status = turning(bounds.flatten(), now);
+    let status = next_change(bounds.flatten(), now);
     let roles = party
         .roles
         .iter()
