@@ -249,7 +249,8 @@ impl<'a> About<'a> {
         // Whatever the feed told of the section, its service knows.
         let wanted = held.map_or(0, |held| held.wanted);
         let asked = Asked { at, position: standing.position.max(wanted) };
-        let heard = ask().await;
+        // The way of one context in many, and a long one: it has room of its own, so that the others stay small.
+        let heard = Box::pin(ask()).await;
         let nothing = matches!(heard, Heard::Nothing(_));
         let (section, new) = settle(heard, asked, held);
         Told { section, keep: key.zip(new), nothing }

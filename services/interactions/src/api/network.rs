@@ -128,7 +128,8 @@ impl About<'_> {
         let reason = reason.into_inner().unwrap_or_default();
         let status = told.section.status.unwrap_or_default();
         if status.as_of_time.is_none() || told.nothing {
-            return self.ties(party, Asked { at: self.cx.world.now(), position: standing.position }, reason).await;
+            let asked = Asked { at: self.cx.world.now(), position: standing.position };
+            return Box::pin(self.ties(party, asked, reason)).await;
         }
         let proto::NetworkSection { neighbors, truncated, .. } = told.section;
         Near { neighbors, truncated, status, keep: told.keep }

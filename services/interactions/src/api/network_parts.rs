@@ -118,7 +118,7 @@ impl About<'_> {
         }
         if !unknown.is_empty() {
             let asking = self.asking();
-            let heard = hear(self.until, &asking, asking.scores(&unknown, false)).await;
+            let heard = hear(self.until, &asking, Box::pin(asking.scores(&unknown, false))).await;
             let reason = why(&heard, "scoring");
             let (scores, said) = match heard {
                 Heard::Said(scores) | Heard::Behind(scores) => (scores, Some(asked)),

@@ -47,7 +47,7 @@ impl About<'_> {
         let asked = self.asked("interactions");
         match self.kept(book, asked).await {
             Some((kept, position)) => self.shown(kept, Asked { position, ..asked }),
-            None => self.read_own(asked).await,
+            None => Box::pin(self.read_own(asked)).await,
         }
     }
 

@@ -73,12 +73,12 @@ pub(crate) async fn find_caller(
     if let Some(party) = held.and_then(|held| held.party) {
         return Ok(Caller::plain(Resolution::resolved(party, HOLDS), Some(identifier), Found::Index));
     }
-    let asked = async {
+    let asked = Box::pin(async {
         if away {
             return Err(Error::new(Kind::Unavailable, reason::PEER_UNAVAILABLE, "the service is known to be away"));
         }
         asking.resolve(identifier.scheme_name(), identifier.given(), country_code).await
-    };
+    });
     match tokio::time::timeout_at(until.into(), asked).await {
         Ok(Ok(answer)) => Ok(told(identifier, answer)),
         // It reads identifiers better than we do: what it cannot read belongs to nobody.
