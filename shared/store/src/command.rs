@@ -111,6 +111,10 @@ pub trait Command: Send + Sync + Sized + 'static {
     /// What the caller gets, stored for a retry of the same request: a domain value.
     type Reply: Clone + Send + Sync + Serialize + DeserializeOwned + 'static;
 
+    /// What a batch of these costs whatever its size, in batches of writes of the plainest kind, which make a handful of
+    /// statements. The more it costs, the fewer and larger ones run at once.
+    const WEIGHT: usize = 1;
+
     /// What this write must have for itself: the aggregates it changes and the unique values it claims. Writes that
     /// share a key are decided one after the other, each seeing the earlier one's effects.
     fn locks(&self, _tenant: &TenantId) -> Vec<LockKey> {

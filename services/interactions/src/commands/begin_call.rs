@@ -4,7 +4,7 @@ use rapport_types::error::Error;
 use rapport_types::{TenantId, Uuid};
 
 use super::settle::{By, row_of, share, told_change};
-use super::talks::{Talks, Wanted, lost, place, talk_locks};
+use super::talks::{Talks, WEIGHT, Wanted, lost, place, talk_locks};
 use crate::domain::{CallName, Match, Resolution, Route, Told};
 use crate::store::{CallRow, CallText};
 
@@ -28,6 +28,7 @@ pub(crate) struct BeginCall {
 impl Command for BeginCall {
     type State = Talks;
     type Reply = CallRow;
+    const WEIGHT: usize = WEIGHT;
 
     fn locks(&self, tenant: &TenantId) -> Vec<LockKey> {
         talk_locks(tenant, self.talk, &self.cases)

@@ -5,7 +5,7 @@ use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
 use super::settle::{By, Whose, outcome, row_of, share, told_change};
-use super::talks::{Key, Leg, Talks, Wanted, lost, place, talk_locks};
+use super::talks::{Key, Leg, Talks, WEIGHT, Wanted, lost, place, talk_locks};
 use crate::domain::{
     Case, CaseName, CasePriority, Direction, Disposition, Ending, InteractionName, Match, NewCase, Outcome, Provenance,
     Resolution, Route, Slug, Told,
@@ -50,6 +50,7 @@ pub(crate) struct FollowUp {
 impl Command for EndCall {
     type State = Talks;
     type Reply = CallRow;
+    const WEIGHT: usize = WEIGHT;
 
     fn locks(&self, tenant: &TenantId) -> Vec<LockKey> {
         talk_locks(tenant, self.talk, &self.cases)

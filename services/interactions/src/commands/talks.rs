@@ -14,6 +14,9 @@ use crate::store::{
     identifier_find, interaction_stand, sealing, version_first,
 };
 
+/// What telling something of conversations costs: whatever their number, some fifteen statements.
+pub(super) const WEIGHT: usize = 6;
+
 /// Something of a tenant.
 pub(super) type Key = (TenantId, Uuid);
 

@@ -4,7 +4,7 @@ use rapport_types::error::Error;
 use rapport_types::{Pii, TenantId, Uuid};
 
 use super::settle::{row_of, share};
-use super::talks::{Leg, Talks, Wanted, lost, place, talk_locks};
+use super::talks::{Leg, Talks, WEIGHT, Wanted, lost, place, talk_locks};
 use crate::domain::{Handover, Route, Told};
 use crate::store::{CallRow, CallText, TransferText};
 
@@ -27,6 +27,7 @@ pub(crate) struct TransferCall {
 impl Command for TransferCall {
     type State = Talks;
     type Reply = CallRow;
+    const WEIGHT: usize = WEIGHT;
 
     fn locks(&self, tenant: &TenantId) -> Vec<LockKey> {
         talk_locks(tenant, self.talk, &[])

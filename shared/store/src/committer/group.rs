@@ -21,6 +21,8 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<Committed<T>, Error>>;
 /// One thing in the queue.
 pub(crate) trait Entry: Send {
     fn kind(&self) -> TypeId;
+    /// What a batch of its kind costs; see [`Command::WEIGHT`].
+    fn weight(&self) -> usize;
     /// A group with only this.
     fn group(self: Box<Self>) -> Box<dyn Group>;
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
@@ -71,6 +73,10 @@ pub(crate) struct Single<C: Command> {
 impl<C: Command> Entry for Single<C> {
     fn kind(&self) -> TypeId {
         TypeId::of::<C>()
+    }
+
+    fn weight(&self) -> usize {
+        C::WEIGHT
     }
 
     fn group(self: Box<Self>) -> Box<dyn Group> {
@@ -286,6 +292,10 @@ pub(crate) struct Alone<W: Work> {
 impl<W: Work> Entry for Alone<W> {
     fn kind(&self) -> TypeId {
         TypeId::of::<Self>()
+    }
+
+    fn weight(&self) -> usize {
+        1
     }
 
     fn group(self: Box<Self>) -> Box<dyn Group> {

@@ -138,7 +138,7 @@ impl Queue {
             tokio::task::yield_now().await;
             {
                 let mut lanes = self.lock();
-                if lanes.running < self.allowed(lanes.total)
+                if lanes.running < self.allowed(lanes.total.saturating_mul(lanes.weight()))
                     && let Some(taken) = lanes.take(self.max_batch, self.max_locks)
                 {
                     lanes.running += 1;
@@ -160,7 +160,8 @@ impl Queue {
         }
     }
 
-    /// Few large batches when many writes are open, many small ones when few are.
+    /// Few large batches when many writes are open, many small ones when few are: a write that costs as much as several
+    /// counts as many.
     fn allowed(&self, open: usize) -> usize {
         match open {
             0..=24 => self.slots,
@@ -256,6 +257,12 @@ impl Lanes {
             self.turn.push_back(job.tenant.clone());
         }
         lane.push_front(job);
+    }
+
+    /// What a batch of the kind of the job whose turn it is costs.
+    fn weight(&self) -> usize {
+        let first = self.turn.front().and_then(|tenant| self.lanes.get(tenant)).and_then(VecDeque::front);
+        first.map_or(1, |job| job.entry.weight().max(1))
     }
 
     /// The key this job has to wait for.

@@ -15,6 +15,10 @@ impl Entry for Numbered {
         TypeId::of::<Self>()
     }
 
+    fn weight(&self) -> usize {
+        self.0.div_ceil(100) as usize
+    }
+
     fn group(self: Box<Self>) -> Box<dyn Group> {
         unreachable!()
     }
@@ -52,6 +56,22 @@ fn queue(jobs: Vec<Job>) -> Queue {
 
 fn take(queue: &Queue) -> (Vec<u32>, Vec<LockKey>) {
     numbers(queue.lock().take(queue.max_batch, queue.max_locks))
+}
+
+#[tokio::test]
+async fn the_costlier_a_batch_the_fewer_run_at_once() {
+    // Of those that cost little, as many batches run at once as there are jobs for; of as many that cost much only two.
+    for (number, at_once) in [(1, 4), (700, 2)] {
+        let queue = queue((0..16).map(|n| job(number, "calm", &[n], None)).collect());
+        for _ in 0..at_once {
+            assert_eq!(numbers(queue.next().await).0.len(), 4);
+        }
+        let mut another = std::pin::pin!(queue.next());
+        for _ in 0..10 {
+            assert!(futures::poll!(&mut another).is_pending(), "{number}: more than {at_once} at once");
+        }
+        assert_eq!(queue.depth().0, 16 - 4 * at_once, "{number}");
+    }
 }
 
 #[test]
