@@ -2,6 +2,7 @@
 //! the books are at zero.
 
 use std::io;
+use std::time::Duration;
 
 use rapport::demo::card::Card;
 use rapport::demo::clients::{Clients, Ways};
@@ -103,19 +104,27 @@ rapport_testkit::each_store! {
         for run in 0..runs {
             let (moments, mut shown) = mpsc::unbounded_channel();
             let telling = tell(clients(&sandbox, &token(run)), options.clone(), moments);
-            // Another process at each card, and in each run another one at the same card.
+            // Another process at each card, and one in the midst of what comes between two cards; in each run another one
+            // at the same card.
             let killing = async {
-                let mut kills = 0;
-                while shown.recv().await.is_some() {
+                let (mut kills, mut amid) = (0, 0);
+                loop {
+                    let moment = Duration::from_millis((kills as u64 * 37 + run as u64 * 53) % 150);
+                    tokio::select! {
+                        biased;
+                        card = shown.recv() => if card.is_none() { break },
+                        () = tokio::time::sleep(moment) => amid += 1,
+                    }
                     let service = rapport::SERVICES[(kills + run) % rapport::SERVICES.len()];
                     sandbox.kill_9(service).await;
                     sandbox.restart(service).await;
                     kills += 1;
                 }
-                kills
+                (kills, amid)
             };
-            let (report, kills) = tokio::join!(telling, killing);
-            assert!(kills >= 8, "vacuous: only {kills} kills");
+            let (report, (kills, amid)) = tokio::join!(telling, killing);
+            println!("{kills} kills, {amid} of them between two cards");
+            assert!(kills >= 8 && amid >= 2, "vacuous: only {kills} kills, {amid} of them between two cards");
 
             // Told again in peace: nothing was lost, nothing is there twice.
             let (moments, _shown) = mpsc::unbounded_channel();
