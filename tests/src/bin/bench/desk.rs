@@ -45,9 +45,10 @@ pub(crate) async fn measure(plan: &Plan, size: Size, admin: Option<&str>) {
     for step in [small, size] {
         grow(&ours.address, &mut known, before, step).await;
         before = step;
-        let sample = Arc::new(sample(&known));
-        acquaint(&ours.address, &sample).await;
-        middles.push(points(plan, &ours.address, &sample).await);
+        // As many are asked about at either size: how much of it lies in memory is not what is compared.
+        let some = Arc::new(sample(&known, small.parties.min(KNOWN)));
+        acquaint(&ours.address, &Arc::new(sample(&known, KNOWN))).await;
+        middles.push(points(plan, &ours.address, &some).await);
     }
     for (what, small) in &middles[0] {
         let large = middles[1][what];
@@ -63,7 +64,7 @@ pub(crate) async fn measure(plan: &Plan, size: Size, admin: Option<&str>) {
     let database = naive_desk::NaiveDesk::new(&naive.place.data().join("all"), naive.place.url()).await;
     database.fill(filled, (size.interactions / size.parties.max(1)).min(BASELINE)).await;
     drop(database);
-    let sample = Arc::new(sample(&known));
+    let sample = Arc::new(sample(&known, KNOWN));
     for &in_flight in &plan.in_flight {
         contexts(plan, &ours, &naive, &sample, filled, in_flight).await;
     }
@@ -84,9 +85,9 @@ async fn grow(address: &str, known: &mut Vec<String>, from: Size, to: Size) {
     println!("  the consumers had applied all of it {:.1} s later", started.elapsed().as_secs_f64());
 }
 
-/// Parties from everywhere among those there are.
-fn sample(known: &[String]) -> Vec<String> {
-    let step = known.len().div_ceil(KNOWN).max(1);
+/// So many parties at most, from everywhere among those there are.
+fn sample(known: &[String], most: usize) -> Vec<String> {
+    let step = known.len().div_ceil(most).max(1);
     known.iter().step_by(step).cloned().collect()
 }
 

@@ -3,11 +3,21 @@
 //! The population is the CDNOW sample, replicated: once as it is, so that equal histories collapse, and once with each
 //! history moved by a random part of a day, so that none are equal. CPU time is that of the one thread that works.
 
+use std::fmt::Write as _;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rapport_scoring_models::clv::{Histories, History, Kind, fit};
 
+use rapport_testkit::sandbox::rapport_binary;
+
 use crate::median;
+
+/// The sample's purchases: customer, date, value.
+const PURCHASES: &str = include_str!("../../../../services/rapport/data/cdnow_sample_transactions.csv");
+
+/// How often the sample stands in the file that the command reads.
+const TIMES: usize = 9;
 
 /// The sample by customer: repeats, and days from the first purchase to the last and to the end of September 1997.
 const SAMPLE: &str = include_str!("../../../../services/scoring/models/fixtures/clv/cdnow_sample_cbs.csv");
@@ -18,7 +28,8 @@ const CUSTOMERS: usize = 1_000_000;
 /// What the Python package lifetimes 0.11 takes to fit a BG/NBD to a million customers: the published figure.
 const LIFETIMES: &str = "9 to 11 s";
 
-pub(crate) fn measure(rounds: usize) {
+/// The pure models in this process, without input and output.
+pub(crate) fn models(rounds: usize) {
     println!(
         "\nS4  fit of {CUSTOMERS} customers (CDNOW sample replicated) and 39 weeks predicted for each, {rounds} rounds"
     );
@@ -46,6 +57,44 @@ pub(crate) fn measure(rounds: usize) {
             );
             assert!(runs.iter().all(|run| run.expected > 0.0), "something is expected");
         }
+    }
+}
+
+/// `rapport clv fit` on a file, from its start to its end: about as many customers as the whole of CDNOW has.
+pub(crate) fn command(rounds: usize) {
+    let rows: Vec<(usize, &str)> = PURCHASES
+        .lines()
+        .skip(1)
+        .map(|line| line.split_once(',').expect("a customer"))
+        .map(|(customer, rest)| (customer.parse().expect("a number"), rest))
+        .collect();
+    let most = rows.iter().map(|(customer, _)| *customer).max().expect("customers");
+    let mut file = "cust,date,sales\n".to_owned();
+    for time in 0..TIMES {
+        for (customer, rest) in &rows {
+            writeln!(file, "{},{rest}", time * (most + 1) + customer).expect("memory");
+        }
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("purchases.csv");
+    std::fs::write(&path, file).expect("written");
+    let customers = TIMES * rows.iter().map(|(customer, _)| customer).collect::<std::collections::BTreeSet<_>>().len();
+    println!(
+        "    rapport clv fit --transactions FILE: {customers} customers, {} purchases (goal: under 1 s)",
+        TIMES * rows.len()
+    );
+    for model in ["nbd", "bg-nbd", "mbg-nbd", "pareto-nbd", "auto"] {
+        let took = (0..rounds).map(|_| {
+            let started = Instant::now();
+            let status = Command::new(rapport_binary())
+                .args(["clv", "fit", "--until", "1998-06-30", "--json", "--model", model, "--transactions"])
+                .arg(&path)
+                .stdout(Stdio::null())
+                .status();
+            assert!(status.expect("it runs").success());
+            started.elapsed().as_secs_f64()
+        });
+        println!("    {model:<12}{:>12.3} s", median(took.collect()));
     }
 }
 

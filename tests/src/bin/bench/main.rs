@@ -118,7 +118,8 @@ fn main() {
             start::measure().await;
         }
         if matches!(what, What::Fit | What::All) {
-            fit::measure(plan.rounds);
+            fit::models(plan.rounds);
+            fit::command(plan.rounds);
         }
         if matches!(what, What::Fit) {
             return;
