@@ -1,6 +1,8 @@
 //! Conversations at the desk: several legs, handed on, missed, watched, and said to be somebody else's.
 
 use futures::future::join_all;
+use prost::Message as _;
+use rapport_proto::events::v1::SubscribeRequest;
 use rapport_proto::interactions::v1::get_agent_context_request::About;
 use rapport_proto::interactions::v1::watch_agent_context_request::About as Watched;
 use rapport_proto::interactions::v1::*;
@@ -24,6 +26,7 @@ rapport_testkit::each_world! {
         let stage = Stage::open(sandbox).await;
         legs_and_handovers_end_in_one_interaction(&stage).await;
         a_missed_call_is_followed_up_once(&stage).await;
+        whose_case_a_call_joins_is_told(&stage).await;
         who_is_set_apart_is_served_and_asked_for_nothing(&stage).await;
         who_is_unknown_is_made_a_party_when_the_desk_asks(&stage).await;
         it_was_somebody_elses_and_everything_follows(&stage).await;
@@ -155,6 +158,47 @@ async fn a_missed_call_is_followed_up_once(stage: &Stage) {
     let (again, _) = ended(stage, missed("missed-9")).await;
     assert_ne!(again.case, cases[0].name);
     assert_eq!(stage.cases(ACME).list_cases(request).await.expect("listed").into_inner().cases.len(), 2);
+}
+
+/// A call that nobody took at either desk joins the case that waits, and nothing else is to be told of it: what is known
+/// of whoever waits follows all the same.
+async fn whose_case_a_call_joins_is_told(stage: &Stage) {
+    let number = "+12025550307";
+    let (known, seen) = caller(stage, "Waits For A Call", number).await;
+    context_of(stage, party(&known), &seen).await;
+    let missed = |call_id: &str, name: &str| ending(leg(call_id, name, number), CallDisposition::Missed);
+    let (first, _) = ended(stage, missed("joins-1", "a")).await;
+    for name in ["a", "b"] {
+        begin(stage, leg("joins-2", name, number)).await;
+    }
+    let (_, seen) = ended(stage, missed("joins-2", "a")).await;
+    let before = context_of(stage, party(&known), &seen).await;
+    let request = SubscribeRequest {
+        source: "interactions".into(),
+        types: vec!["rapport.interactions.v1.CaseLinked".into()],
+        start_at_end: true,
+        ..Default::default()
+    };
+    let mut feed = stage.feed("interactions", ACME).subscribe(request).await.expect("subscribed").into_inner();
+    let (second, seen) = ended(stage, missed("joins-2", "b")).await;
+    assert_eq!(second.case, first.case);
+    let after = context_of(stage, party(&known), &seen).await;
+    let history = |context: &AgentContext| context.history.clone().expect("a history").interactions;
+    assert_eq!(history(&after), history(&before), "nothing else is told of the call");
+    let case = |context: &AgentContext| context.cases.clone().expect("cases").cases.remove(0);
+    let (before, after) = (case(&before), case(&after));
+    assert_eq!(before.interactions, [first.interaction.clone()]);
+    assert_eq!(after.interactions, [first.interaction, second.interaction.clone()]);
+    let etag = |version| Etag::of(version).to_string();
+    assert_eq!((before.etag, after.etag), (etag(1), etag(2)));
+    let event = loop {
+        if let Some(event) = next(&mut feed).await.events.pop() {
+            break event;
+        }
+    };
+    let told = CaseLinked::decode(event.data.expect("an event carries its message").value.as_slice()).expect("a link");
+    assert_eq!((told.case, told.version, event.version), (first.case, 2, 2));
+    assert_eq!((told.party, told.interaction), (known, second.interaction));
 }
 
 /// A call makes nobody; whoever is at the desk may, while it goes on, and sees whom at once.

@@ -96,7 +96,7 @@ fn poisons() -> BTreeMap<&'static str, Poisons> {
         each!(stakeholders: PartyCreated PartyUpdated RoleAssigned RoleEnded IdentifierClaimed RelationshipCreated
             RelationshipUpdated RelationshipEnded ConsentRecorded),
         each!(interactions: InteractionRecorded InteractionAmended InteractionRetracted OriginAttributed CaseOpened
-            CaseTransitioned CaseReassigned CaseAssigned CommitmentMade CommitmentFellDue CommitmentKept CommitmentBroken
+            CaseTransitioned CaseReassigned CaseAssigned CaseLinked CommitmentMade CommitmentFellDue CommitmentKept CommitmentBroken
             CommitmentWaived CommitmentReassigned SurveyCreated SurveyResponseRecorded),
         each!(scoring: ScoreMoved ValueMoved ClvModelFitted),
         each!(loyalty: ProgramPublished MemberEnrolled AccrualPosted BalanceAdjusted UnitsExpired TierChanged

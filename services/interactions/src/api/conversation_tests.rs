@@ -55,7 +55,7 @@ pub(super) fn ending(call: proto::Call, seconds: i64) -> proto::EndCallRequest {
     }
 }
 
-fn missed(call: proto::Call, seconds: i64) -> proto::EndCallRequest {
+pub(super) fn missed(call: proto::Call, seconds: i64) -> proto::EndCallRequest {
     let ending = ending(call, seconds);
     proto::EndCallRequest { disposition: proto::CallDisposition::Missed.into(), wrap_up: String::new(), ..ending }
 }

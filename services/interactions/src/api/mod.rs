@@ -2,6 +2,8 @@
 
 mod advice;
 mod case_service;
+#[cfg(test)]
+mod case_version_tests;
 mod commitment_service;
 #[cfg(test)]
 mod commitment_tests;

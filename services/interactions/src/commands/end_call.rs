@@ -194,7 +194,7 @@ impl Followed {
             state.opened.push((row, item.scope.principal.clone()));
         }
         if let Some(case) = self.linked {
-            state.links.push((tenant.clone(), case, item.command.talk, item.now));
+            state.link(&(tenant.clone(), case), item.command.talk, item.now, out);
         }
     }
 }

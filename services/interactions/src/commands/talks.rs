@@ -1,13 +1,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use rapport_store::{LockKey, StoreError, Subject, Tx};
+use rapport_store::{LockKey, Outbox, StoreError, Subject, Tx};
 use rapport_types::error::Error;
 use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
 use super::pledges::pledges;
 use super::revision::Revision;
-use crate::domain::{Held, Match, Origin, Resolution, Route, Slug};
+use crate::domain::{CaseName, Held, MAX_LINKED, Match, Origin, Resolution, Route, Slug};
+use crate::events;
 use crate::store::{
     CallRow, CallText, CaseMove, CaseRow, CommitmentRow, Follow, InteractionRow, alias_find, alias_origins, call_find,
     call_legs, call_put, case_find, case_follow, case_hold, case_insert, case_link, case_waiting, commitment_follow,
@@ -50,7 +51,7 @@ pub(crate) struct Talks {
     strays: HashMap<Key, CallRow>,
     pub(super) held: HashMap<Key, Held>,
     pub(super) revision: Revision,
-    /// Cases that were opened with the calls.
+    /// Cases that were opened with the calls, and those that wait for somebody.
     pub(super) cases: HashMap<Key, CaseRow>,
     /// The case that waits for somebody, by party or by an origin that is nobody's.
     pub(super) waiting: HashMap<Key, Uuid>,
@@ -63,8 +64,8 @@ pub(crate) struct Talks {
     pub(super) promises: HashMap<Key, CommitmentRow>,
     /// Those that are somebody else's from now on.
     pub(super) pledged: HashSet<Key>,
-    /// Cases that interactions are linked to.
-    pub(super) links: Vec<(TenantId, Uuid, Uuid, Timestamp)>,
+    /// Interactions that are linked to cases: the case, its place in it, and the interaction.
+    links: Vec<(Key, usize, Uuid)>,
     changed: HashSet<Key>,
 }
 
@@ -128,9 +129,17 @@ impl Talks {
             keys = tx.keys(&subjects).await?;
         }
         let waiting = waiting(tx, wanted, &rows, &held, &aliases).await?;
-        if !cases.is_empty() {
-            // After what `waiting` locks, as a link holds its case after it too.
-            cases = case_hold(tx, &opened).await?;
+        let to_hold: HashSet<Key> =
+            opened.into_iter().chain(waiting.iter().map(|(key, case)| (key.0.clone(), *case))).collect();
+        if !to_hold.is_empty() {
+            // After what `waiting` locks, always. Whoever moves one of them at this moment is waited for.
+            cases = case_hold(tx, &to_hold).await?;
+        }
+        let waits =
+            |key: &Key, case: &Uuid| cases.get(&(key.0.clone(), *case)).is_some_and(|row| row.case.status().open());
+        if !waiting.iter().all(|(key, case)| waits(key, case)) {
+            // Somebody has settled it meanwhile: looked at again, another one waits, or none.
+            return Err(StoreError::Repeated);
         }
         let mut legs: HashMap<Key, Vec<Leg>> = HashMap::new();
         for row in rows {
@@ -205,6 +214,16 @@ impl Talks {
         (origin, matches!(route, Route::Party(_)), resolution)
     }
 
+    /// Links an interaction to a case that is there and waits, if it has room for one more.
+    pub(super) fn link(&mut self, case: &Key, interaction: Uuid, now: Timestamp, out: &mut Outbox) {
+        let Some(row) = self.cases.get_mut(case).filter(|row| row.interactions.len() < MAX_LINKED) else { return };
+        self.links.push((case.clone(), row.interactions.len(), interaction));
+        row.interactions.push(interaction);
+        row.case = row.case.linked();
+        row.updated_at = now.max(row.updated_at);
+        out.event(&case.0, CaseName::new(row.id), row.case.version, now, &events::case_linked(row, interaction, now));
+    }
+
     /// Writes what became of them.
     pub(super) async fn apply(tx: &Tx, state: Talks) -> Result<(), StoreError> {
         let legs = state.legs.values().flatten().map(|leg| &leg.row);
@@ -215,9 +234,8 @@ impl Talks {
         case_follow(tx, &follows, &state.steps, &state.revision.keys).await?;
         let pledged = state.promises.iter().filter(|(key, _)| state.pledged.contains(*key)).map(|(_, row)| row);
         commitment_follow(tx, pledged).await?;
-        for (tenant, case, interaction, now) in &state.links {
-            case_link(tx, tenant, *case, *interaction, *now).await?;
-        }
+        // With what else the same batch made of those cases.
+        case_link(tx, &state.cases, &state.links).await?;
         Revision::apply(tx, state.revision).await
     }
 }

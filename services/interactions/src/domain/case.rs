@@ -181,6 +181,11 @@ impl Case {
         Ok(Case { version: self.version + 1, ..*self })
     }
 
+    /// The case after one more interaction was linked to it: a change that leaves it where it stands.
+    pub(crate) fn linked(&self) -> Case {
+        Case { version: self.version + 1, ..*self }
+    }
+
     /// The case after it moved to another status at a time.
     ///
     /// # Errors

@@ -23,6 +23,6 @@ pub(crate) use identity::Identity;
 #[cfg(test)]
 pub(crate) use identity::tests::{holder, learn};
 pub(crate) use named::named;
-pub(crate) use produced::{case_opened, case_reassigned, case_transitioned, interaction_recorded};
+pub(crate) use produced::{case_linked, case_opened, case_reassigned, case_transitioned, interaction_recorded};
 pub(crate) use surveys::{survey_created, survey_response_recorded};
 pub(crate) use versions::{interaction_amended, interaction_retracted, participants};

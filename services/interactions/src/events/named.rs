@@ -47,6 +47,7 @@ pub(crate) fn named(event: &Event) -> Option<Vec<Uuid>> {
             CaseOpened.party,
             CaseTransitioned,
             CaseAssigned,
+            CaseLinked.party,
             CommitmentMade.party,
             CommitmentFellDue.party,
             CommitmentKept.party,

@@ -91,6 +91,18 @@ pub(crate) fn case_reassigned(row: &CaseRow, previous: Uuid, recorded_at: Timest
     }
 }
 
+/// A case that was there is about one more interaction.
+pub(crate) fn case_linked(row: &CaseRow, interaction: Uuid, recorded_at: Timestamp) -> proto::CaseLinked {
+    proto::CaseLinked {
+        case: CaseName::new(row.id).to_string(),
+        version: row.case.version,
+        origin: row.origin.id.to_string(),
+        party: party(row.origin.party),
+        interaction: InteractionName::new(interaction).to_string(),
+        recorded_time: Some(wire::to_timestamp(recorded_at)),
+    }
+}
+
 /// A case went from one status to another.
 pub(crate) fn case_transitioned(
     id: Uuid,

@@ -1,14 +1,13 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use rapport_store::sea_orm::{ConnectionTrait, DbBackend, DbErr, Value};
+use rapport_store::sea_orm::{ConnectionTrait, DbErr, Value};
 use rapport_store::{Rows, Sql, StoreError, SubjectKeys, Tx};
-use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
 use super::case_history::history_insert;
 use super::sealing::{self, Sealing, subject};
 use super::{CaseMove, CaseRow};
-use crate::domain::{CaseStatus, MAX_LINKED};
+use crate::domain::CaseStatus;
 
 /// A case that goes to another origin.
 #[derive(Clone, Debug)]
@@ -70,56 +69,29 @@ pub(crate) async fn case_follow(
     Ok(())
 }
 
-/// Links an interaction to a case that is there and waits, if it has room for one more.
-///
-/// # Errors
-/// `Repeated` when somebody has settled the case meanwhile: looked at again, another one waits, or none.
+/// Writes which interactions cases are about from now on, each at its place, and the cases as they are with all of them.
 pub(crate) async fn case_link(
     tx: &Tx,
-    tenant: &TenantId,
-    case: Uuid,
-    interaction: Uuid,
-    now: Timestamp,
+    cases: &HashMap<(TenantId, Uuid), CaseRow>,
+    links: &[((TenantId, Uuid), usize, Uuid)],
 ) -> Result<(), StoreError> {
-    // Whoever moves the case at this moment is waited for.
-    let hold = if tx.backend() == DbBackend::Postgres { " FOR UPDATE" } else { "" };
-    let status = Sql::new(tx.db(), "SELECT status FROM case_file WHERE tenant = ")
-        .bind(tenant.as_str())
-        .text(" AND id = ")
-        .bind(case)
-        .text(hold)
-        .one(tx.db())
-        .await?;
-    let Some(status) = status else { return Ok(()) };
-    let status: i16 = status.try_get_by_index(0)?;
-    if !CaseStatus::from_code(status.into()).is_some_and(CaseStatus::open) {
-        return Err(StoreError::Repeated);
+    let mut linked = Rows::new("case_interaction", &["tenant", "case_id", "ordinal", "interaction_id"]);
+    for ((tenant, case), ordinal, interaction) in links {
+        let ordinal = i16::try_from(*ordinal).unwrap_or(i16::MAX);
+        linked.push([tenant.as_str().into(), (*case).into(), ordinal.into(), (*interaction).into()]);
     }
-    let most = i64::try_from(MAX_LINKED).unwrap_or(i64::MAX);
-    let linked = Sql::new(tx.db(), "INSERT INTO case_interaction (tenant, case_id, ordinal, interaction_id) SELECT ")
-        .bind(tenant.as_str())
-        .text(", ")
-        .bind(case)
-        .text(", COALESCE(MAX(ordinal), -1) + 1, ")
-        .bind(interaction)
-        .text(" FROM case_interaction WHERE tenant = ")
-        .bind(tenant.as_str())
-        .text(" AND case_id = ")
-        .bind(case)
-        .text(" HAVING COUNT(*) < ")
-        .bind(most)
-        .execute(tx.db())
-        .await?;
-    if linked.rows_affected() > 0 {
-        Sql::new(tx.db(), "UPDATE case_file SET version = version + 1, updated_at = ")
-            .bind(now.as_micros())
-            .text(" WHERE tenant = ")
-            .bind(tenant.as_str())
-            .text(" AND id = ")
-            .bind(case)
-            .execute(tx.db())
-            .await?;
+    linked.insert(tx.db()).await?;
+    let mut rows = Rows::new("case_file", &["tenant", "id", "version", "updated_at"]);
+    let changed: HashSet<&(TenantId, Uuid)> = links.iter().map(|(case, _, _)| case).collect();
+    for row in changed.into_iter().filter_map(|case| cases.get(case)) {
+        rows.push([
+            row.tenant.as_str().into(),
+            row.id.into(),
+            row.case.version.into(),
+            row.updated_at.as_micros().into(),
+        ]);
     }
+    rows.update_by(tx.db(), &["tenant", "id"]).await?;
     Ok(())
 }
 
