@@ -178,7 +178,7 @@ mod tests {
     }
 
     fn context(party: &str) -> AgentContext {
-        let warning = |kind: WarningKind| ContextWarning { kind: kind.into(), text: String::new() };
+        let warning = |kind: WarningKind| ContextWarning { kind: kind.into(), ..Default::default() };
         AgentContext {
             party: party.into(),
             caller: Some(CallerSection { resolution: Some(resolved(party, "By Number")), ..Default::default() }),

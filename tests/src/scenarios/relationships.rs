@@ -27,7 +27,7 @@ rapport_testkit::each_world! {
     }
 }
 
-pub(super) fn tie(slug: &str, from: &Party, to: &Party) -> Relationship {
+pub(crate) fn tie(slug: &str, from: &Party, to: &Party) -> Relationship {
     Relationship {
         relationship_type: slug.into(),
         from_party: from.name.clone(),
@@ -45,7 +45,7 @@ pub(super) async fn made(stage: &Stage, relationship: Relationship) -> Relations
 }
 
 /// The same, and where its event is.
-pub(super) async fn made_at(stage: &Stage, relationship: Relationship) -> (Relationship, Positions) {
+pub(crate) async fn made_at(stage: &Stage, relationship: Relationship) -> (Relationship, Positions) {
     let answer = stage.relationships(ACME).create_relationship(create(relationship)).await.expect("tied");
     let seen = positions(answer.metadata());
     (answer.into_inner(), seen)

@@ -3,7 +3,7 @@ use rapport_rpc::wire;
 use rapport_types::time::Timestamp;
 
 use super::context::Sections;
-use crate::domain::{Expiry, Facts, Health, Match, Resolution, Signs, cautions, consider};
+use crate::domain::{Bond, Expiry, Facts, Health, Match, Resolution, Signs, cautions, consider};
 use crate::queries::HEALTH;
 
 /// The purpose whose consent lets a party be asked to speak for us.
@@ -43,6 +43,8 @@ pub(super) fn warnings(sections: &Sections, resolution: Option<&Resolution>) -> 
         cessation: &sections.card.cessation,
         restricted: restricted(sections),
         role_types: sections.card.roles.iter().map(|role| role.role_type.as_str()).collect(),
+        person: matches!(sections.card.kind.as_str(), "individual" | "household"),
+        bonds: &sections.bonds,
         late_promises: late(sections),
         service_refused: sections
             .consents
@@ -52,7 +54,17 @@ pub(super) fn warnings(sections: &Sections, resolution: Option<&Resolution>) -> 
         not_fresh: not_fresh.map(|status| status.source.as_str()).collect(),
     };
     let told = cautions(&signs);
-    told.into_iter().map(|(kind, text)| proto::ContextWarning { kind: i32::from(kind.code()), text }).collect()
+    let tie = |bond: &Bond| proto::ContextTie {
+        party: bond.neighbor.clone(),
+        relationship_type: bond.relationship_type.clone(),
+        label: bond.label.clone(),
+    };
+    let told = told.into_iter().map(|one| proto::ContextWarning {
+        kind: i32::from(one.kind.code()),
+        text: one.text,
+        ties: one.through.into_iter().map(tie).collect(),
+    });
+    told.collect()
 }
 
 /// Whether the card says that the party is set apart.
@@ -169,6 +181,7 @@ mod tests {
             loyalty: proto::LoyaltySection { status: status(Fresh), members: Vec::new() },
             consents: proto::ConsentSection { status: status(Fresh), consents: vec![consent] },
             network: proto::NetworkSection { status: status(Fresh), ..proto::NetworkSection::default() },
+            bonds: Vec::new(),
             keep: Vec::new(),
             want: Vec::new(),
             no_such_party: false,

@@ -10,8 +10,9 @@ use rapport_types::Uuid;
 use rapport_types::time::Timestamp;
 use tonic::metadata::{Ascii, MetadataValue};
 
+use super::network::Network;
 use super::own::Own;
-use crate::domain::{Medium, SectionKind};
+use crate::domain::{Bond, Medium, SectionKind};
 use crate::events::DESK;
 use crate::queries::{Asked, Asking, Heard, Section, Standing, Unasked, hear, serve, settle};
 use crate::store::{Held, Known, SectionKey, section_held};
@@ -49,6 +50,8 @@ pub(super) struct Sections {
     pub(super) loyalty: proto::LoyaltySection,
     pub(super) consents: proto::ConsentSection,
     pub(super) network: proto::NetworkSection,
+    /// The ties that bind the party to others, with the roles that those hold.
+    pub(super) bonds: Vec<Bond>,
     /// What is worth keeping of them.
     pub(super) keep: Vec<(SectionKey, Known)>,
     /// What was missing, and up to where it is wanted: it is asked for beside the answer.
@@ -70,6 +73,7 @@ impl Sections {
             loyalty: proto::LoyaltySection { status: status(), ..Default::default() },
             consents: proto::ConsentSection { status: status(), ..Default::default() },
             network: proto::NetworkSection { status: status(), ..Default::default() },
+            bonds: Vec::new(),
             keep: Vec::new(),
             want: Vec::new(),
             no_such_party: false,
@@ -132,7 +136,8 @@ impl<'a> About<'a> {
             self.told(&book, &stakeholders, self.channel(), |section| self.every_purpose(section), || self.consents()),
         );
         let network = self.network(&book, &stakeholders, &scoring);
-        let ((own, told), (network, mut keep, want)) = join(join(self.own(&book), others), network).await;
+        let ((own, told), network) = join(join(self.own(&book), others), network).await;
+        let Network { section: network, mut keep, want, bonds } = network;
         let Own { history, cases, promises, keep: own } = own;
         let (card, scores, value, members, consents) = told;
         keep.extend(own);
@@ -152,6 +157,7 @@ impl<'a> About<'a> {
             loyalty: members.section,
             consents: consents.section,
             network,
+            bonds,
             keep,
             want,
             no_such_party: card.nothing,

@@ -116,6 +116,8 @@ impl Desk {
         budget: Duration,
     ) -> Result<Composed, Error> {
         let until = until(started, budget);
+        // Before anybody is looked for: what is found holds everything up to here.
+        let asked = self.about(call, None, Medium::Phone, until).asked("stakeholders");
         let country = wanted.country.as_str();
         let target = match &wanted.about {
             Of::Call(name) => self.by_call(call, *name, country, until).await?,
@@ -144,7 +146,7 @@ impl Desk {
         self.memory.keeper.keep(std::mem::take(&mut sections.keep), std::mem::take(&mut sections.want));
 
         let now = self.cx.world.now();
-        let caller = self.caller(&about, &target).await;
+        let caller = self.caller(&about, asked, &target, &sections.card).await;
         let call = target.call.as_ref().map(|row| row.name().to_string()).unwrap_or_default();
         let whom = Whom { call, party: target.party, medium };
         let context = whom.told(sections, caller, target.resolution.as_ref(), now, started);
@@ -202,16 +204,21 @@ impl Desk {
         })
     }
 
-    async fn caller(&self, about: &About<'_>, target: &Target) -> proto::CallerSection {
+    async fn caller(
+        &self,
+        about: &About<'_>,
+        asked: Asked,
+        target: &Target,
+        card: &proto::CardSection,
+    ) -> proto::CallerSection {
         use proto::SectionState::{Fresh, Missing, Pending, Stale};
         let Some(resolution) = &target.resolution else {
             let status =
                 section_status("interactions", Missing, "a party was asked for, not a caller".to_owned(), None);
             return proto::CallerSection { status: Some(status), ..proto::CallerSection::default() };
         };
-        let asked: Asked = about.asked("stakeholders");
         let standing = about.standing("stakeholders");
-        let status = match (resolution.matched(), target.found) {
+        let mut status = match (resolution.matched(), target.found) {
             (Match::Pending, _) => section_status("stakeholders", Pending, resolution.reason.clone(), None),
             (_, Found::Guessed) => {
                 ageless(section_status("stakeholders", Stale, resolution.reason.clone(), Some(asked)))
@@ -227,7 +234,26 @@ impl Desk {
             _ => section_status("stakeholders", Fresh, String::new(), Some(asked)),
         };
         let mut message = to_resolution(resolution, target.party);
-        about.introduce(&mut message, &target.named).await;
+        // Whoever it is has said who they are in this very context.
+        let mut named = target.named.clone();
+        if let Some(party) = target.party.filter(|_| !card.display_name.is_empty()) {
+            let roles = || card.roles.iter().map(|role| role.role_type.clone()).collect();
+            named.entry(party).or_insert_with(|| (card.display_name.clone(), roles()));
+        }
+        let old = about.introduce(&mut message, &named).await;
+        let said =
+            card.status.as_ref().filter(|_| target.party.is_some_and(|party| !target.named.contains_key(&party)));
+        let late = said.filter(|said| matches!(said.state(), Pending | Stale));
+        if let (Fresh, Some(said)) = (status.state(), said.filter(|said| said.position > 0)) {
+            status.position = status.position.min(said.position);
+        }
+        if let (Fresh, Some(late)) = (status.state(), late) {
+            // They are known, and what is shown of them is the last that was.
+            status = proto::SectionStatus { age: None, next_change_time: None, ..late.clone() };
+        } else if status.state() == Fresh && old {
+            let reason = "what is said of some of them is the last that was known".to_owned();
+            status = section_status("stakeholders", Pending, reason, Some(asked));
+        }
         proto::CallerSection {
             status: Some(status),
             resolution: Some(message),

@@ -269,7 +269,7 @@ impl Desk {
         let mut message = to_call(&row, &text, self.owner(&row).await?);
         if let Some(resolution) = &mut message.resolution {
             let about = self.about(call, None, Medium::Phone, Instant::now() + Duration::from_millis(200));
-            about.introduce(resolution, named).await;
+            let _old = about.introduce(resolution, named).await;
         }
         Ok(written(store.service(), Committed { reply: message, position, replayed }, |message| message))
     }

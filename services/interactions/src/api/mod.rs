@@ -26,6 +26,7 @@ mod desk_tests;
 mod interaction_service;
 mod item_error;
 mod network;
+mod network_bonds;
 mod network_parts;
 mod own;
 #[cfg(test)]

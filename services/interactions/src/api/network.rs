@@ -4,17 +4,21 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use futures::future::join3;
+use futures::future::join4;
 use prost::Message;
 use rapport_proto::interactions::v1 as proto;
 use rapport_store::read_error;
 use rapport_types::Uuid;
 
 use super::context::{About, Book};
-use super::network_parts::{Influence, without};
-use crate::domain::{Matters, Neighbor, PartyName, SectionKind, choose};
-use crate::queries::{Asked, Standing, TIES, Unasked, hear, nameless, section_status, why};
-use crate::store::{Known, SectionKey, section_find, tie_list};
+use super::network_bonds::Bonds;
+use super::network_parts::{Influence, Lack, without};
+use crate::domain::{Bond, Matters, Neighbor, PartyName, SectionKind, choose};
+use crate::queries::{Asked, Section, Standing, TIES, Unasked, hear, nameless, section_status, why};
+use crate::store::{Held, Known, SectionKey, section_held, tie_list};
+
+/// Why who is near is not all as it is now.
+const OLD_NAMES: &str = "the names of some are the last that were known";
 
 /// Who is near, and how far that can be trusted.
 struct Near {
@@ -25,8 +29,20 @@ struct Near {
     keep: Option<(SectionKey, Known)>,
 }
 
+/// Who is near, as it is told.
+#[derive(Default)]
+pub(super) struct Network {
+    pub(super) section: proto::NetworkSection,
+    /// What is to be kept of it.
+    pub(super) keep: Vec<(SectionKey, Known)>,
+    /// What was missing, and up to where it is wanted.
+    pub(super) want: Vec<(SectionKey, i64)>,
+    /// The ties that bind the party to others.
+    pub(super) bonds: Vec<Bond>,
+}
+
 /// The id of a neighbour; nobody's where its name is none, which stakeholders does not say.
-fn id(neighbor: &proto::ContextNeighbor) -> Uuid {
+pub(super) fn id(neighbor: &proto::ContextNeighbor) -> Uuid {
     PartyName::parse(&neighbor.party).map(|name| name.uuid()).unwrap_or_default()
 }
 
@@ -55,12 +71,7 @@ fn told(neighbor: &proto::ContextNeighbor, known: &Neighbor) -> proto::ContextNe
 impl About<'_> {
     /// Who near the party is unhappy, waits for us, or is influential. The strongest ties are looked at, as the stakeholders
     /// service tells them, else as its feed told them.
-    pub(super) async fn network(
-        &self,
-        book: &Book,
-        stakeholders: &Standing,
-        scoring: &Standing,
-    ) -> (proto::NetworkSection, Vec<(SectionKey, Known)>, Vec<(SectionKey, i64)>) {
+    pub(super) async fn network(&self, book: &Book, stakeholders: &Standing, scoring: &Standing) -> Network {
         let party = match self.permitted("stakeholders.relationships.read") {
             Ok(party) => party,
             Err(unasked) => {
@@ -71,18 +82,24 @@ impl About<'_> {
                 let reason = why::<()>(&unasked.into(), "stakeholders");
                 let status = section_status("stakeholders", state, reason, None);
                 let section = proto::NetworkSection { status: Some(status), ..proto::NetworkSection::default() };
-                return (section, Vec::new(), Vec::new());
+                return Network { section, ..Network::default() };
             }
         };
         let Near { neighbors, truncated, mut status, keep } = self.near(party, book, stakeholders).await;
         let ids: Vec<Uuid> = neighbors.iter().map(id).collect();
         let looked_at = i32::try_from(ids.len()).unwrap_or(i32::MAX);
-        let (health, matters, influence) =
-            join3(self.health(&ids, scoring), self.matters(&ids), self.influence(&ids, book, scoring)).await;
+        let (health, matters, influence, bound) = join4(
+            self.health(&ids, scoring),
+            self.matters(&ids),
+            self.influence(&ids, book, scoring),
+            self.bonds(&neighbors, stakeholders),
+        )
+        .await;
         let ((health, late, cold), (matters, unread)) = (health, matters);
         let Influence { ahead, lack, keep: influence, cold: unheard } = influence;
+        let Bonds { bonds, lack: unknown, cold: strangers } = bound;
         // Who is near may be fresh where how they fare is not.
-        for lack in [late, lack, unread].into_iter().flatten() {
+        for lack in [late, lack, unread, unknown].into_iter().flatten() {
             status = without(status, lack);
         }
         let known: Vec<Neighbor> = neighbors
@@ -97,17 +114,22 @@ impl About<'_> {
         let (order, more) = choose(&known);
         let shown = order.into_iter().filter_map(|at| Some(told(neighbors.get(at)?, known.get(at)?)));
         let mut shown: Vec<proto::ContextNeighbor> = shown.collect();
-        self.name(&mut shown).await;
+        if self.name(&mut shown).await {
+            status = without(status, Lack::new("stakeholders", OLD_NAMES.to_owned(), None));
+        }
         // Who was asked about in passing is known in full the next time.
         let mut want: Vec<(SectionKey, i64)> =
             cold.into_iter().map(|id| (self.key(id, SectionKind::Scores, ""), scoring.position.max(1))).collect();
+        want.extend(
+            strangers.into_iter().map(|id| (self.key(id, SectionKind::Card, ""), stakeholders.position.max(1))),
+        );
         let influences = self.key(party, SectionKind::Influence, "");
         if unheard && !book.contains_key(&influences) {
             want.push((influences, scoring.position.max(1)));
         }
         let truncated = truncated || more;
         let section = proto::NetworkSection { status: Some(status), neighbors: shown, looked_at, truncated };
-        (section, keep.into_iter().chain(influence).collect(), want)
+        Network { section, keep: keep.into_iter().chain(influence).collect(), want, bonds }
     }
 
     /// The strongest ties, as they are kept. A service that is asked has somewhat more than half of the time, so that
@@ -147,7 +169,13 @@ impl About<'_> {
         let mut neighbors: Vec<proto::ContextNeighbor> = Vec::with_capacity(ties.len());
         for tie in ties {
             let name = PartyName::new(tie.neighbor).to_string();
-            if neighbors.iter().any(|known| known.party == name) {
+            if let Some(known) = neighbors.iter_mut().find(|known| known.party == name) {
+                let label = tie.relationship_type.clone();
+                known.more_ties.push(proto::ContextTie {
+                    party: name,
+                    relationship_type: tie.relationship_type,
+                    label,
+                });
                 continue;
             }
             neighbors.push(proto::ContextNeighbor {
@@ -164,45 +192,46 @@ impl About<'_> {
         Near { neighbors, truncated, status, keep: None }
     }
 
-    /// Fills in names that the feed does not carry, from the cards that are kept.
-    async fn name(&self, shown: &mut [proto::ContextNeighbor]) {
+    /// Fills in names that the feed does not carry, from the cards that are kept. Says whether one of them may be another by
+    /// now.
+    async fn name(&self, shown: &mut [proto::ContextNeighbor]) -> bool {
         let nameless: Vec<Uuid> = shown
             .iter()
             .filter(|one| one.display_name.is_empty())
             .filter_map(|one| Some(PartyName::parse(&one.party).ok()?.uuid()))
             .collect();
-        if nameless.is_empty() {
-            return;
-        }
         let cards = self.cards(&nameless).await;
         for one in shown.iter_mut().filter(|one| one.display_name.is_empty()) {
-            if let Some(card) = PartyName::parse(&one.party).ok().and_then(|name| cards.get(&name.uuid())) {
+            if let Some((card, _)) = PartyName::parse(&one.party).ok().and_then(|name| cards.get(&name.uuid())) {
                 one.display_name.clone_from(&card.display_name);
             }
         }
+        cards.values().any(|(_, behind)| *behind)
     }
 
-    /// The cards that are kept of parties, for a caller who may read them.
-    pub(super) async fn cards(&self, parties: &[Uuid]) -> HashMap<Uuid, proto::CardSection> {
-        if parties.is_empty() || !self.call.allows("stakeholders.parties.read") {
+    /// The cards that are kept of parties, for a caller who may read them; and of each whether something is known to have
+    /// happened that is not in it.
+    async fn cards(&self, parties: &[Uuid]) -> HashMap<Uuid, (proto::CardSection, bool)> {
+        if parties.is_empty() || !self.call.allows(proto::CardSection::PERMISSION) {
             return HashMap::new();
         }
-        let kept = section_find(&self.cx.store, self.call.tenant(), parties, Some(SectionKind::Card)).await;
-        let cards = kept
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|(key, known)| Some((key.party, proto::CardSection::decode(known.plain.as_slice()).ok()?)));
-        cards.collect()
+        let kept = section_held(&self.cx.store, self.call.tenant(), parties, Some(SectionKind::Card)).await;
+        let card = |(key, held): (SectionKey, Held)| {
+            let card = proto::CardSection::decode(held.known.as_ref()?.plain.as_slice()).ok()?;
+            Some((key.party, (card, held.behind())))
+        };
+        kept.unwrap_or_default().into_iter().filter_map(card).collect()
     }
 
-    /// Says who candidates are: by what came with the search, else by the cards that are kept.
+    /// Says who candidates are: by what came with the search, else by the cards that are kept. Says whether what it says of
+    /// one of them may be otherwise by now.
     pub(super) async fn introduce(
         &self,
         resolution: &mut proto::CallResolution,
         named: &HashMap<Uuid, (String, Vec<String>)>,
-    ) {
-        if !self.call.allows("stakeholders.parties.read") {
-            return;
+    ) -> bool {
+        if !self.call.allows(proto::CardSection::PERMISSION) {
+            return false;
         }
         let id = |candidate: &proto::CallCandidate| Some(PartyName::parse(&candidate.party).ok()?.uuid());
         let nameless: Vec<Uuid> =
@@ -213,10 +242,11 @@ impl About<'_> {
             if let Some((display_name, role_types)) = named.get(&party) {
                 candidate.display_name.clone_from(display_name);
                 candidate.role_types.clone_from(role_types);
-            } else if let Some(card) = cards.get(&party) {
+            } else if let Some((card, _)) = cards.get(&party) {
                 candidate.display_name.clone_from(&card.display_name);
                 candidate.role_types = card.roles.iter().map(|role| role.role_type.clone()).collect();
             }
         }
+        cards.values().any(|(_, behind)| *behind)
     }
 }

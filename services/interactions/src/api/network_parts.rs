@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use prost::Message;
 use rapport_proto::interactions::v1 as proto;
 use rapport_rpc::wire;
 use rapport_store::read_error;
@@ -49,6 +48,33 @@ impl Lack {
         let said = said.map(|at| Asked { at, position: status.position });
         matches!(status.state(), Pending | Stale).then(|| Lack { source, reason: status.reason.clone(), said })
     }
+
+    /// A part that another service did not say as it is now.
+    pub(super) fn new(source: &'static str, reason: String, said: Option<Asked>) -> Lack {
+        Lack { source, reason, said }
+    }
+
+    /// Of two lacks the one that shows what was said longer ago.
+    pub(super) fn older(one: Option<Lack>, other: Lack) -> Lack {
+        match one {
+            Some(one) if one.said.map(|said| said.at) <= other.said.map(|said| said.at) => one,
+            _ => other,
+        }
+    }
+
+    /// The sections that are kept, whatever happened since, and when the oldest of them was said.
+    pub(super) fn last_known<S: Section>(held: &Book, ids: &[Uuid]) -> (HashMap<Uuid, S>, Option<Asked>) {
+        let mut sections = HashMap::new();
+        let mut oldest: Option<Asked> = None;
+        for (key, known) in held.iter().filter_map(|(key, held)| Some((key, held.known.as_ref()?))) {
+            let section = S::decode(known.plain.as_slice());
+            let (true, Ok(section)) = (ids.contains(&key.party), section) else { continue };
+            let said = oldest.unwrap_or(Asked { at: known.as_of, position: known.position });
+            oldest = Some(Asked { at: said.at.min(known.as_of), position: said.position.min(known.position) });
+            sections.insert(key.party, section);
+        }
+        (sections, oldest)
+    }
 }
 
 /// The status of the section without a part of it: what was fresh is no longer, and what was not has one reason more.
@@ -59,28 +85,6 @@ pub(super) fn without(status: proto::SectionStatus, lack: Lack) -> proto::Sectio
         _ if status.reason.split("; ").any(|known| known == lack.reason) => status,
         _ => proto::SectionStatus { reason: format!("{}; {}", status.reason, lack.reason), ..status },
     }
-}
-
-/// Of two lacks the one that shows what was said longer ago.
-fn older(one: Option<Lack>, other: Lack) -> Lack {
-    match one {
-        Some(one) if one.said.map(|said| said.at) <= other.said.map(|said| said.at) => one,
-        _ => other,
-    }
-}
-
-/// The scores that are kept, whatever happened since, and when the oldest of them was said.
-fn last_known(held: &Book, ids: &[Uuid]) -> (HashMap<Uuid, proto::ScoreSection>, Option<Asked>) {
-    let mut scores = HashMap::new();
-    let mut oldest: Option<Asked> = None;
-    for (key, known) in held.iter().filter_map(|(key, held)| Some((key, held.known.as_ref()?))) {
-        let section = proto::ScoreSection::decode(known.plain.as_slice());
-        let (true, Ok(section)) = (ids.contains(&key.party), section) else { continue };
-        let said = oldest.unwrap_or(Asked { at: known.as_of, position: known.position });
-        oldest = Some(Asked { at: said.at.min(known.as_of), position: said.position.min(known.position) });
-        scores.insert(key.party, section);
-    }
-    (scores, oldest)
 }
 
 impl About<'_> {
@@ -112,7 +116,7 @@ impl About<'_> {
             if status.state() != proto::SectionState::Fresh {
                 let said = row.and_then(|row| row.known.as_ref());
                 let said = said.map(|known| Asked { at: known.as_of, position: known.position });
-                lack = Some(older(lack, Lack { source: "scoring", reason: status.reason, said }));
+                lack = Some(Lack::older(lack, Lack::new("scoring", status.reason, said)));
             }
             sections.insert(*id, section);
         }
@@ -122,10 +126,10 @@ impl About<'_> {
             let reason = why(&heard, "scoring");
             let (scores, said) = match heard {
                 Heard::Said(scores) | Heard::Behind(scores) => (scores, Some(asked)),
-                _ => last_known(&held, &unknown),
+                _ => Lack::last_known::<proto::ScoreSection>(&held, &unknown),
             };
             if !reason.is_empty() {
-                lack = Some(older(lack, Lack { source: "scoring", reason, said }));
+                lack = Some(Lack::older(lack, Lack::new("scoring", reason, said)));
             }
             sections.extend(scores);
         }
@@ -192,6 +196,7 @@ impl About<'_> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use prost::Message;
     use rapport_testkit::each_store;
     use rapport_testkit::place::StorePlace;
     use rapport_types::time::Timestamp;
@@ -274,8 +279,9 @@ mod tests {
 
             // Of ties it is not known when they were told.
             let stakeholders = Standing { position: 5, ..about(until).standing("stakeholders") };
-            let (network, keep, _) = about(until).network(&Book::new(), &stakeholders, &standing).await;
-            assert!(keep.is_empty());
+            let told = about(until).network(&Book::new(), &stakeholders, &standing).await;
+            assert!(told.keep.is_empty() && told.bonds.is_empty());
+            let network = told.section;
             let status = network.status.unwrap();
             assert_eq!((status.state(), status.position, status.as_of_time), (proto::SectionState::Stale, 5, None));
             assert_eq!((network.neighbors.len(), network.looked_at), (2, 2));

@@ -1,6 +1,7 @@
 //! What to be careful about with a caller.
 
 use super::role_conflict::conflicts;
+use super::tie_conflict::{Bond, tie_conflicts};
 use super::{Match, coded};
 
 coded! {
@@ -26,6 +27,8 @@ coded! {
         OurPromiseLate = 9 "our_promise_late",
         /// The party is restricted.
         Restricted = 10 "restricted",
+        /// Roles that may be in conflict, which a tie brings together.
+        TieConflict = 11 "tie_conflict",
     }
 }
 
@@ -40,6 +43,10 @@ pub(crate) struct Signs<'a> {
     pub(crate) restricted: bool,
     /// The role types that the party holds now.
     pub(crate) role_types: Vec<&'a str>,
+    /// It is a person or a household.
+    pub(crate) person: bool,
+    /// The ties that bind it to others.
+    pub(crate) bonds: &'a [Bond],
     /// How many of the promises of ours that are shown are late.
     pub(crate) late_promises: usize,
     /// Consent for service on this medium was taken back or refused.
@@ -48,8 +55,31 @@ pub(crate) struct Signs<'a> {
     pub(crate) not_fresh: Vec<&'a str>,
 }
 
-/// The warnings, the gravest first, each in a sentence without personal data.
-pub(crate) fn cautions(signs: &Signs<'_>) -> Vec<(Caution, String)> {
+/// A warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Warned<'a> {
+    /// What sort of warning it is.
+    pub(crate) kind: Caution,
+    /// The warning in a sentence without personal data.
+    pub(crate) text: String,
+    /// The ties that it comes by.
+    pub(crate) through: Vec<&'a Bond>,
+}
+
+/// The warnings, the gravest first.
+pub(crate) fn cautions<'a>(signs: &Signs<'a>) -> Vec<Warned<'a>> {
+    let (before, after) = by_itself(signs);
+    let alone = |(kind, text)| Warned { kind, text, through: Vec::new() };
+    let tied = tie_conflicts(&signs.role_types, signs.person, signs.bonds);
+    let tied = tied.into_iter().map(|one| Warned { kind: Caution::TieConflict, text: one.text, through: one.through });
+    before.into_iter().map(alone).chain(tied).chain(after.into_iter().map(alone)).collect()
+}
+
+/// A sort of warning, and what it says.
+type Plain = (Caution, String);
+
+/// What the party is to be warned of without its ties: what is graver than a conflict that they bring, and what is less.
+fn by_itself(signs: &Signs<'_>) -> (Vec<Plain>, Vec<Plain>) {
     let mut found = Vec::new();
     match signs.cessation {
         "deceased" => found.push((Caution::Deceased, "the party is deceased".to_owned())),
@@ -74,6 +104,7 @@ pub(crate) fn cautions(signs: &Signs<'_>) -> Vec<(Caution, String)> {
         Some(Match::Resolved) | None => {}
     }
     found.extend(conflicts(&signs.role_types).into_iter().map(|text| (Caution::RoleConflict, text)));
+    let graver = std::mem::take(&mut found);
     match signs.late_promises {
         0 => {}
         1 => found.push((Caution::OurPromiseLate, "a promise of ours to the party is late".to_owned())),
@@ -91,7 +122,7 @@ pub(crate) fn cautions(signs: &Signs<'_>) -> Vec<(Caution, String)> {
         services.dedup();
         found.push((Caution::NotFresh, format!("not everything is fresh: {}", services.join(", "))));
     }
-    found
+    (graver, found)
 }
 
 #[cfg(test)]
@@ -101,31 +132,36 @@ mod tests {
 
     #[test]
     fn the_gravest_comes_first() {
+        let bonds = [Bond { role_types: vec!["media".to_owned()], ..Bond::default() }];
         let signs = Signs {
             matched: Some(Match::Candidates),
             cessation: "deceased",
             restricted: true,
             role_types: vec!["supplier", "customer", "government"],
+            person: true,
+            bonds: &bonds,
             late_promises: 2,
             service_refused: true,
             not_fresh: vec!["scoring", "loyalty", "scoring"],
         };
         let found = cautions(&signs);
-        let kinds: Vec<Caution> = found.iter().map(|(kind, _)| *kind).collect();
+        let kinds: Vec<Caution> = found.iter().map(|one| one.kind).collect();
         use Caution::{
             Deceased, NoServiceConsent, NotFresh, OurPromiseLate, Restricted, RoleConflict, SeveralCandidates,
+            TieConflict,
         };
         let gravest = [Deceased, Restricted, SeveralCandidates];
         assert_eq!(kinds[..3], gravest);
-        assert_eq!(kinds[3..], [RoleConflict, OurPromiseLate, NoServiceConsent, NotFresh]);
-        assert_eq!(found[4].1, "2 promises of ours to the party are late");
-        assert_eq!(found[6].1, "not everything is fresh: loyalty, scoring");
+        assert_eq!(kinds[3..], [RoleConflict, TieConflict, OurPromiseLate, NoServiceConsent, NotFresh]);
+        assert_eq!(found[4].through, [&bonds[0]]);
+        assert_eq!(found[5].text, "2 promises of ours to the party are late");
+        assert_eq!(found[7].text, "not everything is fresh: loyalty, scoring");
         assert!(cautions(&Signs { matched: Some(Match::Resolved), ..Signs::default() }).is_empty());
     }
 
     #[test]
     fn nobody_answered_is_not_nobody_is_known() {
-        let told = |matched: Match| cautions(&Signs { matched: Some(matched), ..Signs::default() });
+        let told = |matched: Match| by_itself(&Signs { matched: Some(matched), ..Signs::default() }).0;
         let unknown = (Caution::UnknownCaller, "nobody is known by this identifier".to_owned());
         assert_eq!(told(Match::Unknown), [unknown]);
         let pending = (Caution::UnknownCaller, "it could not be found out in time who this is".to_owned());

@@ -23,6 +23,7 @@ mod role_conflict;
 mod section;
 mod survey;
 mod survey_stats;
+mod tie_conflict;
 mod valence;
 mod watermark;
 mod wording;
@@ -52,6 +53,7 @@ pub(crate) use rapport_types::Slug;
 pub(crate) use section::SectionKind;
 pub(crate) use survey::{Category, Measure, NewResponse, Score, Survey};
 pub(crate) use survey_stats::{Figures, Interval, Tally};
+pub(crate) use tie_conflict::{BINDING, Bond};
 pub(crate) use valence::{Valence, ValenceMethod};
 pub(crate) use watermark::{OutOfOrder, Watermark};
 

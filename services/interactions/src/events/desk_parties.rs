@@ -197,7 +197,7 @@ mod tests {
 
     use super::*;
     use crate::fixture::{Keep, consents, context_among, keep, tenant};
-    use crate::store::{section_find, section_held};
+    use crate::store::section_held;
 
     fn event<P: Name>(position: i64, payload: &P) -> Event {
         Event {
@@ -328,8 +328,8 @@ mod tests {
             assert_eq!(channels(&cx, "acme", 1).await, shown(&[("phone", false)]));
             assert_eq!(channels(&cx, "acme", 2).await, shown(&[("email", true)]));
             assert_eq!(channels(&cx, "other", 1).await, shown(&[("email", true)]));
-            let cards = section_find(&cx.store, &card.tenant, &[card.party], Some(SectionKind::Card)).await.unwrap();
-            assert_eq!(cards.len(), 1);
+            let cards = section_held(&cx.store, &card.tenant, &[card.party], Some(SectionKind::Card)).await.unwrap();
+            assert!(cards.len() == 1 && cards[&card].known.is_some());
             // Two in a batch: both are learned.
             hand(&cx, vec![event(6, &consent(2, "email")), event(7, &consent(2, ""))]).await;
             assert_eq!(channels(&cx, "acme", 2).await, shown(&[("email", false), ("phone", false)]));

@@ -159,7 +159,9 @@ pub(crate) fn near(party: Uuid, answer: stakeholders::GetNeighborhoodResponse) -
     let names: HashMap<&str, &stakeholders::NeighborNode> =
         answer.nodes.iter().map(|node| (node.party.as_str(), node)).collect();
     let mut found: Vec<proto::ContextNeighbor> = Vec::new();
-    for edge in &answer.edges {
+    let mut edges: Vec<&stakeholders::NeighborEdge> = answer.edges.iter().collect();
+    edges.sort_by(|one, two| two.weight.total_cmp(&one.weight));
+    for edge in edges {
         let neighbor = match (edge.from_party == middle, edge.to_party == middle) {
             (true, false) => &edge.to_party,
             (false, true) => &edge.from_party,
@@ -167,11 +169,11 @@ pub(crate) fn near(party: Uuid, answer: stakeholders::GetNeighborhoodResponse) -
             _ => continue,
         };
         if let Some(known) = found.iter_mut().find(|known| known.party == *neighbor) {
-            if edge.weight > known.weight {
-                known.relationship_type.clone_from(&edge.relationship_type);
-                known.label.clone_from(&edge.label);
-                known.weight = edge.weight;
-            }
+            known.more_ties.push(proto::ContextTie {
+                party: neighbor.clone(),
+                relationship_type: edge.relationship_type.clone(),
+                label: edge.label.clone(),
+            });
             continue;
         }
         found.push(proto::ContextNeighbor {
@@ -252,5 +254,7 @@ mod tests {
             found.iter().map(|n| (n.party.as_str(), n.label.as_str(), n.weight)).collect();
         assert_eq!(told, [(one.as_str(), "employs", 0.9), (two.as_str(), "is employed by", 0.5)]);
         assert_eq!(found[0].display_name, "Rui");
+        let more: Vec<&str> = found[0].more_ties.iter().map(|tie| tie.label.as_str()).collect();
+        assert_eq!(more, ["knows"], "what is weaker is there too");
     }
 }

@@ -46,7 +46,7 @@ pub(crate) use interaction::{
 };
 pub(crate) use matters::{Counted, matters_count};
 pub(crate) use participant::StoredParticipant;
-pub(crate) use section::{Held, Known, Mark, SectionKey, section_find, section_held, section_marks, section_put};
+pub(crate) use section::{Held, Known, Mark, SectionKey, section_held, section_marks, section_put};
 pub(crate) use section_mark::{
     desk_reset, section_behind, section_floor, section_forget, section_mark, section_mark_kept,
 };

@@ -83,20 +83,6 @@ impl Held {
     }
 }
 
-/// What is kept of some parties, of one sort or of all.
-///
-/// # Errors
-/// Unavailable.
-pub(crate) async fn section_find(
-    store: &Store,
-    tenant: &TenantId,
-    parties: &[Uuid],
-    kind: Option<SectionKind>,
-) -> Result<BTreeMap<SectionKey, Known>, Error> {
-    let held = section_held(store, tenant, parties, kind).await?;
-    Ok(held.into_iter().filter_map(|(key, held)| Some((key, held.known?))).collect())
-}
-
 /// The rows of some parties, of one sort or of all.
 ///
 /// # Errors
