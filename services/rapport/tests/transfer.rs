@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use rapport_proto::stakeholders::v1::ListPartiesRequest;
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
+use rapport_proto::stakeholders::v1::{ListPartiesRequest, Party};
 use rapport_testkit::block_on;
 use rapport_testkit::sandbox::Sandbox;
 
@@ -350,6 +350,53 @@ fn what_is_exported_makes_another_server_the_same() {
             }
             other.sandbox.stop().await;
         }
+        office.sandbox.stop().await;
+    });
+}
+
+#[test]
+fn who_is_set_apart_in_a_file_stays_so_for_the_reason_that_it_gave() {
+    block_on(async {
+        let office = Office::open().await;
+        let row = |key: u32, lifecycle: &str, reason: &str| {
+            let said =
+                if reason.is_empty() { String::new() } else { format!(r#", "provenance": {{"reason": "{reason}"}}"#) };
+            format!(
+                "{{\"kind\": \"PARTY_KIND_INDIVIDUAL\", \"displayName\": \"Known By {key}\", \
+                 \"identifiers\": [{{\"scheme\": \"crm\", \"value\": \"{key}\", \
+                 \"strength\": \"IDENTIFIER_STRENGTH_UNIQUE\"}}], \
+                 \"lifecycle\": \"PARTY_LIFECYCLE_{lifecycle}\"{said}}}\n"
+            )
+        };
+        let why = async |of: &Office| {
+            let mut client = PartyServiceClient::new(of.sandbox.channel("stakeholders"));
+            let filter = "lifecycle == \"restricted\"".to_owned();
+            let request = ListPartiesRequest { filter, order_by: "display_name".to_owned(), ..Default::default() };
+            let found = client.list_parties(request).await.unwrap().into_inner().parties;
+            let reason = |party: Party| party.restriction.unwrap().provenance.unwrap().reason;
+            found.into_iter().map(|party| (party.display_name.clone(), reason(party))).collect::<Vec<_>>()
+        };
+        let known = |first: &str, second: &str| {
+            [("Known By 1", first), ("Known By 2", second)].map(|(name, why)| (name.to_owned(), why.to_owned()))
+        };
+        let unsaid = "restricted in a file that was imported";
+        let file = office.file("apart.jsonl", &(row(1, "RESTRICTED", "a letter") + &row(2, "RESTRICTED", "")));
+        assert_eq!(office.import("parties", &file), (sum(2, 0, 0, 0), 0));
+        assert_eq!(office.import("parties", &file), (sum(0, 0, 2, 0), 0));
+        assert_eq!(why(&office).await, known("a letter", unsaid));
+        // What a file says of the record later is no other reason, and no file ends it.
+        let file = office.file("later.jsonl", &(row(1, "RESTRICTED", "moved house") + &row(2, "CURATED", "checked")));
+        assert_eq!(office.import("parties", &file), (sum(0, 1, 0, 1), 3));
+        let rejects = std::fs::read_to_string(office.folder.path().join("later.jsonl.rejects.jsonl")).unwrap();
+        assert!(rejects.contains("INVALID_TRANSITION") && rejects.contains("which no file ends"), "{rejects}");
+        assert_eq!(why(&office).await, known("a letter", unsaid));
+        // Another server learns the reason too.
+        let other = Office::open().await;
+        office.export("parties", "jsonl");
+        let file = office.folder.path().join("parties.jsonl");
+        assert_eq!(other.import("parties", &file), (sum(2, 0, 0, 0), 0));
+        assert_eq!(why(&other).await, known("a letter", unsaid));
+        other.sandbox.stop().await;
         office.sandbox.stop().await;
     });
 }

@@ -70,10 +70,11 @@ struct Role {
 
 impl Access {
     /// Roles every installation has, besides those it defines: `admin` and `service` may call everything (`admin` sees
-    /// its own tenant only), `agent` works with parties, interactions and cases and reads the rest, `reader` reads.
+    /// its own tenant only), `agent` works with parties, interactions and cases and reads the rest, `reader` reads. What is
+    /// neither reading nor writing, such as `stakeholders.parties.restrict`, is for whoever is given it by name.
     pub const BUILT_IN: &'static [(&'static str, &'static [&'static str])] = &[
         ("admin", &["*"]),
-        ("agent", &["*.read", "stakeholders.*", "interactions.*"]),
+        ("agent", &["*.read", "stakeholders.*.write", "interactions.*"]),
         ("reader", &["*.read"]),
         ("service", &["*"]),
     ];
@@ -168,6 +169,17 @@ mod tests {
                     assert_eq!(asked, access.allows(&role(name), method.index), "{name}: {permission}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn whoever_writes_parties_sets_nobody_apart() {
+        let custom = BTreeMap::from([("privacy".to_owned(), vec!["stakeholders.parties.*".parse().unwrap()])]);
+        let access = Access::new(&Methods::of_contract().unwrap(), &custom);
+        let may = |role: &str, permission: &str| access.grants(&[role.to_owned()], permission);
+        assert!(may("agent", "stakeholders.parties.write"));
+        for (role, granted) in [("admin", true), ("privacy", true), ("agent", false), ("reader", false), ("x", false)] {
+            assert_eq!(may(role, "stakeholders.parties.restrict"), granted, "{role}");
         }
     }
 

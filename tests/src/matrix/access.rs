@@ -4,6 +4,7 @@ use rapport_testkit::Code;
 use rapport_testkit::asserts::reason;
 
 use rapport_testkit::sandbox::SandboxBuilder;
+use serde_json::json;
 
 use crate::examples::{Cast, example};
 use crate::house::{self, House};
@@ -49,6 +50,25 @@ rapport_testkit::each_world! {
                     let denied = answer.as_ref().err().is_some_and(|status| status.code() == Code::PermissionDenied);
                     assert_eq!(denied, !granted, "{} as {token}: {answer:?}", method.full_name());
                     refused += usize::from(denied);
+                }
+            }
+            // What a method does only for some of those who may call it.
+            let method = raw::methods().into_iter().find(|one| one.name() == "UpdateParty").expect("there");
+            for lifecycle in ["RESTRICTED", "IDENTIFIED"] {
+                let body = json!({
+                    "party": {
+                        "name": cast.party,
+                        "lifecycle": format!("PARTY_LIFECYCLE_{lifecycle}"),
+                        "provenance": {"reason": "asked for it"},
+                    },
+                    "updateMask": "lifecycle,provenance",
+                });
+                let body = raw::encode(&method, &body.to_string());
+                for (token, granted) in [(nobody, false), (reader, false), (agent, false), (admin, true)] {
+                    let answer = raw::call(&house.channel_of(&method), &method, Some(token), body.clone()).await;
+                    let code = answer.as_ref().err().map(tonic::Status::code);
+                    let expected = if granted { None } else { Some(Code::PermissionDenied) };
+                    assert_eq!(code, expected, "to {lifecycle} as {token}: {answer:?}");
                 }
             }
         }

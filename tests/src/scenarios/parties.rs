@@ -303,6 +303,24 @@ async fn an_update_changes_what_its_mask_names(stage: &Stage) {
     let apart = parties.update_party(restricted("a letter of May")).await.expect("set apart").into_inner();
     let why = apart.provenance.as_ref().map(|from| from.reason.as_str());
     assert_eq!((apart.lifecycle(), why), (PartyLifecycle::Restricted, Some("a letter of May")));
+    // Whoever may write parties may correct it, and its reason stays.
+    let provenance = Some(Provenance { reason: "moved house".into(), ..Default::default() });
+    let moved = update(Party { name: name.clone(), provenance, ..Default::default() }, &["provenance"]);
+    let moved = stage.parties(AGENT).update_party(moved).await.expect("corrected").into_inner();
+    assert_eq!(moved.provenance.as_ref().map(|from| from.reason.as_str()), Some("moved house"));
+    assert!(moved.restriction.is_some() && moved.restriction == apart.restriction, "{:?}", moved.restriction);
+    let kept = moved.restriction.clone().expect("kept");
+    assert_eq!(kept.provenance.expect("said").reason, "a letter of May");
+    assert_eq!((kept.principal.as_str(), kept.restricted_time), ("users/ana", apart.update_time));
+    // But not lift it, nor set anybody apart.
+    let lift = set_apart(&name, PartyLifecycle::Identified, "enough");
+    assert_reason!(stage.parties(AGENT).update_party(lift).await, Code::PermissionDenied, "PERMISSION_DENIED");
+    let other = stage.party(person("Not Set Apart")).await;
+    let denied = set_apart(&other.name, PartyLifecycle::Restricted, "a rumour");
+    assert_reason!(stage.parties(AGENT).update_party(denied).await, Code::PermissionDenied, "PERMISSION_DENIED");
+    let read = stage.parties(ACME).get_party(GetPartyRequest { name: other.name.clone() }).await.expect("read");
+    assert_eq!(read.into_inner(), other, "refused, it changes nothing");
+    let apart = moved;
     assert_eq!(
         stage.parties(ACME).get_party(GetPartyRequest { name: name.clone() }).await.expect("read").into_inner(),
         apart
@@ -311,7 +329,8 @@ async fn an_update_changes_what_its_mask_names(stage: &Stage) {
     let listed = parties.list_parties(ListPartiesRequest { filter, ..Default::default() }).await.expect("listed");
     assert_eq!(listed.into_inner().parties.len(), 1);
     let back = set_apart(&name, PartyLifecycle::Identified, "taken back in June");
-    assert_eq!(parties.update_party(back).await.expect("lifted").into_inner().lifecycle(), PartyLifecycle::Identified);
+    let lifted = parties.update_party(back).await.expect("lifted").into_inner();
+    assert_eq!((lifted.lifecycle(), lifted.restriction), (PartyLifecycle::Identified, None));
     let died = Cessation { kind: CessationKind::Deceased.into(), occurred_time: Some(at("2026-01-05T10:00:00Z")) };
     let after = change(Party { name: name.clone(), cessation: Some(died), ..Default::default() }, &["cessation"]).await;
     assert_eq!(after.cessation, Some(died));

@@ -159,6 +159,10 @@ fn bare_party(mut party: Party) -> Party {
     party.name.clear();
     party.etag.clear();
     (party.create_time, party.update_time) = (None, None);
+    if let Some(why) = party.restriction.take().and_then(|restriction| restriction.provenance) {
+        // Whoever restricts says why: over there too, whatever was said of the record since.
+        party.provenance.get_or_insert_default().reason = why.reason;
+    }
     if !matches!(party.lifecycle(), PartyLifecycle::Curated | PartyLifecycle::Restricted) {
         party.lifecycle = 0;
     }

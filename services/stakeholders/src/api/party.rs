@@ -19,6 +19,9 @@ const MAX_BATCH: usize = 500;
 /// What an answer may weigh: well under what the server sends.
 const MAX_ANSWER: usize = 3 * 1024 * 1024;
 
+/// What a caller needs, besides the permission to write parties, to set one apart and to lift that.
+const RESTRICT: &str = "stakeholders.parties.restrict";
+
 /// Parties and the roles they hold.
 #[derive(Clone, Debug)]
 pub struct PartyApi {
@@ -134,6 +137,7 @@ impl PartyService for PartyApi {
                 party: id.ok_or_else(unread)?,
                 etag: party.map(|party| party.etag.clone()).unwrap_or_default(),
                 changes: changes.ok_or_else(unread)?,
+                may_restrict: call.require(RESTRICT),
             };
             let scope = call.scope(call.method, &request.request_id, &request)?;
             let done = self.hands.store.submit(scope, command).await?;

@@ -4,7 +4,7 @@ use rapport_types::{Error, Etag, TenantId};
 use uuid::Uuid;
 
 use super::{party_lock, subject};
-use crate::domain::party::Party;
+use crate::domain::party::{Lifecycle, Party};
 use crate::domain::party_change::Change;
 use crate::events;
 use crate::store::party_set::PartySet;
@@ -18,6 +18,8 @@ pub struct UpdateParty {
     pub etag: String,
     /// What to change.
     pub changes: Vec<Change>,
+    /// Whether the caller may set parties apart, and lift that; else how they are refused.
+    pub may_restrict: Result<(), Error>,
 }
 
 #[async_trait]
@@ -38,7 +40,12 @@ impl Command for UpdateParty {
         let (tenant, command) = (&item.scope.tenant, &item.command);
         let mut party = parties.get(tenant, command.party)?.clone();
         Etag::check(&command.etag, party.version, party.name())?;
+        let before = party.lifecycle;
         let paths = party.change(&command.changes)?;
+        if before != party.lifecycle && [before, party.lifecycle].contains(&Lifecycle::Restricted) {
+            command.may_restrict.clone()?;
+        }
+        party.note_restriction(before, &item.scope.principal, item.now);
         out.subject(subject(item, party.id));
         // What changes nothing makes no version and no event.
         if paths.is_empty() {
@@ -66,6 +73,7 @@ mod tests {
     use super::*;
     use crate::commands::bench::{NOW, decide, tenant};
     use crate::domain::party::tests::draft;
+    use crate::domain::provenance::Provenance;
 
     fn parties() -> PartySet {
         let party = draft("Ana").record(NOW).unwrap();
@@ -74,7 +82,7 @@ mod tests {
 
     fn rename(etag: &str, name: &str) -> UpdateParty {
         let changes = vec![Change::DisplayName(name.into())];
-        UpdateParty { party: Uuid::from_u128(1), etag: etag.into(), changes }
+        UpdateParty { party: Uuid::from_u128(1), etag: etag.into(), changes, may_restrict: Ok(()) }
     }
 
     #[test]
@@ -86,6 +94,35 @@ mod tests {
         let error = decide(rename(&seen, "Cleo"), &mut parties).unwrap_err();
         assert_eq!((error.kind, error.reason), (Kind::Conflict, reason::ETAG_MISMATCH));
         assert_eq!(decide(rename("", "Cleo"), &mut parties).unwrap().0.version, 3);
+    }
+
+    fn set_apart(to: Lifecycle, why: &str, may_restrict: Result<(), Error>) -> UpdateParty {
+        let provenance = Provenance { reason: why.to_owned(), ..Provenance::default() };
+        let changes = vec![Change::Lifecycle(to), Change::Provenance(provenance)];
+        UpdateParty { changes, may_restrict, ..rename("", "") }
+    }
+
+    #[test]
+    fn a_restriction_takes_a_permission_and_keeps_its_reason() {
+        let mut parties = parties();
+        let denied = || Err(Error::new(Kind::Denied, reason::PERMISSION_DENIED, "not you"));
+        let why = |party: &Party| party.profile.restriction.as_ref().map(|one| one.provenance.reason.clone());
+        let refused = decide(set_apart(Lifecycle::Restricted, "a letter", denied()), &mut parties).unwrap_err();
+        assert_eq!(refused.reason, reason::PERMISSION_DENIED);
+        let (party, _) = decide(set_apart(Lifecycle::Restricted, "a letter", Ok(())), &mut parties).unwrap();
+        assert_eq!((party.lifecycle, why(&party).as_deref()), (Lifecycle::Restricted, Some("a letter")));
+        let since = party.profile.restriction.clone().unwrap();
+        assert_eq!(since.restricted_at, NOW);
+        // Whatever is said of the record after that, by whoever may write it.
+        let (party, _) = decide(set_apart(Lifecycle::Restricted, "a new address", denied()), &mut parties).unwrap();
+        assert_eq!(party.profile.provenance.reason, "a new address");
+        assert_eq!(party.profile.restriction, Some(since));
+        let refused = decide(set_apart(Lifecycle::Identified, "enough", denied()), &mut parties).unwrap_err();
+        assert_eq!(refused.reason, reason::PERMISSION_DENIED);
+        let (party, _) = decide(set_apart(Lifecycle::Identified, "taken back", Ok(())), &mut parties).unwrap();
+        assert_eq!((party.lifecycle, party.profile.restriction), (Lifecycle::Identified, None));
+        // Who may not restrict may move everybody else.
+        assert!(decide(set_apart(Lifecycle::Curated, "checked", denied()), &mut parties).is_ok());
     }
 
     #[test]

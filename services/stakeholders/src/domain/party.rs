@@ -115,6 +115,17 @@ pub struct Cessation {
     pub occurred_at: Option<Timestamp>,
 }
 
+/// How it came that a party is set apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Restriction {
+    /// What the caller said of it.
+    pub provenance: Provenance,
+    /// Who did it.
+    pub principal: String,
+    /// Since when.
+    pub restricted_at: Timestamp,
+}
+
 /// What callers write about a party, as one document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -137,6 +148,8 @@ pub struct Profile {
     pub cessation: Option<Cessation>,
     /// Where the record came from.
     pub provenance: Provenance,
+    /// Set when it is set apart, and by nothing else.
+    pub restriction: Option<Restriction>,
 }
 
 /// A party as it is recorded.
@@ -221,6 +234,20 @@ impl Party {
     /// Whether it is deceased or closed.
     pub fn ceased(&self) -> bool {
         self.profile.cessation.is_some()
+    }
+
+    /// Takes note of how it came to be set apart, or that it no longer is, where that changed: what the last writer said of
+    /// the record is by then what was said of this.
+    pub fn note_restriction(&mut self, before: Lifecycle, principal: &str, now: Timestamp) {
+        self.profile.restriction = match (before, self.lifecycle) {
+            (Lifecycle::Restricted, Lifecycle::Restricted) => return,
+            (_, Lifecycle::Restricted) => Some(Restriction {
+                provenance: self.profile.provenance.clone(),
+                principal: principal.to_owned(),
+                restricted_at: now,
+            }),
+            _ => None,
+        };
     }
 
     /// The role types it holds at the moment, each once, in order.

@@ -72,6 +72,7 @@ pub(crate) fn draft_in(reading: &Reading<'_>, party: &proto::Party) -> Option<Pa
             time_zone: time_zone?,
             cessation: cessation?,
             provenance: provenance?,
+            restriction: None,
         },
         identifiers: identifiers?,
         roles: roles?,

@@ -8,7 +8,7 @@ use super::{attributes, provenance_out};
 use crate::domain::identifier::{Identifier, Strength};
 use crate::domain::medium::{Medium, MediumKind, PostalAddress, Verification};
 use crate::domain::name::{Name, NameUsage};
-use crate::domain::party::{Cessation, CessationKind, Lifecycle, Party, PartyKind};
+use crate::domain::party::{Cessation, CessationKind, Lifecycle, Party, PartyKind, Restriction};
 use crate::domain::role::{Role, RoleStatus};
 
 pub(crate) fn kind_to_proto(kind: PartyKind) -> proto::PartyKind {
@@ -68,9 +68,18 @@ pub(crate) fn party_out(party: &Party) -> proto::Party {
         time_zone: profile.time_zone.clone(),
         cessation: profile.cessation.map(cessation_out),
         provenance: provenance_out(&profile.provenance),
+        restriction: profile.restriction.as_ref().map(restriction_out),
         create_time: some_time(Some(party.created_at)),
         update_time: some_time(Some(party.updated_at)),
         etag: Etag::of(party.version).into(),
+    }
+}
+
+fn restriction_out(restriction: &Restriction) -> proto::Restriction {
+    proto::Restriction {
+        provenance: provenance_out(&restriction.provenance),
+        principal: restriction.principal.clone(),
+        restricted_time: some_time(Some(restriction.restricted_at)),
     }
 }
 
