@@ -24,19 +24,45 @@ pub(super) enum Part {
     Loyalty,
     /// How many facts the score rests on.
     Scores,
+    /// Who the caller is, by name.
+    Caller,
+    /// How many near are told of: one, who complains, while the tie holds.
+    Network,
+    /// The last interaction.
+    History,
+    /// The newest case that is open, and how many are.
+    Cases,
+    /// The promise that is due next, and how many are open.
+    Promises,
 }
 
 impl Part {
     /// All of them.
-    pub(super) const ALL: [Part; 4] = [Part::Card, Part::Consents, Part::Loyalty, Part::Scores];
+    pub(super) const ALL: [Part; 9] = [
+        Part::Card,
+        Part::Consents,
+        Part::Loyalty,
+        Part::Scores,
+        Part::Caller,
+        Part::Network,
+        Part::History,
+        Part::Cases,
+        Part::Promises,
+    ];
 
     /// The service whose truth it is.
     pub(super) fn source(self) -> &'static str {
         match self {
-            Part::Card | Part::Consents => "stakeholders",
+            Part::Card | Part::Consents | Part::Caller | Part::Network => "stakeholders",
             Part::Loyalty => "loyalty",
             Part::Scores => "scoring",
+            Part::History | Part::Cases | Part::Promises => "interactions",
         }
+    }
+
+    /// Whether it is said by the service that is asked, which knows what it has acknowledged.
+    pub(super) fn own(self) -> bool {
+        self.source() == "interactions"
     }
 
     /// What a context says of it.
@@ -68,9 +94,51 @@ impl Part {
                 let count = health.map(|score| score.contribution_count).unwrap_or_default();
                 (section.and_then(|section| section.status.as_ref()), count.to_string())
             }
+            Part::Caller => {
+                let section = context.caller.as_ref();
+                let candidates = section.and_then(|section| section.resolution.as_ref()).map(|one| &one.candidates);
+                let first = candidates.and_then(|candidates| candidates.first());
+                let name = first.filter(|one| one.party == context.party).map(|one| one.display_name.clone());
+                (section.and_then(|section| section.status.as_ref()), name.unwrap_or_default())
+            }
+            Part::Network => {
+                let section = context.network.as_ref();
+                let told = section.map(|section| section.neighbors.len()).unwrap_or_default();
+                (section.and_then(|section| section.status.as_ref()), told.to_string())
+            }
+            Part::History => {
+                let section = context.history.as_ref();
+                let last = section.and_then(|section| section.interactions.first());
+                let line = last.map(|last| last.subject_line.clone()).unwrap_or_default();
+                (section.and_then(|section| section.status.as_ref()), line)
+            }
+            Part::Cases => {
+                let section = context.cases.as_ref();
+                let titles: Vec<&String> = section.iter().flat_map(|one| &one.cases).map(|one| &one.title).collect();
+                (section.and_then(|section| section.status.as_ref()), first_of(&titles))
+            }
+            Part::Promises => {
+                let section = context.promises.as_ref();
+                let promises = section.iter().flat_map(|one| &one.commitments);
+                let promises: Vec<&String> = promises.map(|one| &one.promise).collect();
+                (section.and_then(|section| section.status.as_ref()), first_of(&promises))
+            }
         }
     }
 }
+
+/// The first of some, and how many there are.
+fn first_of(all: &[&String]) -> String {
+    told_of(all.first().map(|first| first.as_str()).unwrap_or_default(), all.len())
+}
+
+/// What a context tells of some of which this is the first.
+pub(super) fn told_of(first: &str, count: usize) -> String {
+    format!("{first} of {count}")
+}
+
+/// Why nobody is told to be the caller where a party was asked for.
+const NO_CALLER: &str = "a party was asked for, not a caller";
 
 /// Something that became true.
 #[derive(Clone, Debug)]
@@ -139,9 +207,14 @@ impl Truth {
             let status = status.ok_or_else(|| format!("{part:?} has no status"))?;
             let tally = tallies.entry(part).or_default();
             match status.state() {
+                SectionState::Missing if part == Part::Caller && status.reason == NO_CALLER => {}
                 SectionState::Fresh => {
-                    let possible =
-                        (0..facts.len()).any(|n| possible(facts, n, &said, status.position, asked, answered));
+                    let mut all = 0..facts.len();
+                    let possible = if part.own() {
+                        all.any(|n| holds(facts, n, &said, asked, answered))
+                    } else {
+                        all.any(|n| possible(facts, n, &said, status.position, asked, answered))
+                    };
                     if !possible {
                         return Err(format!("{part:?} of party {party} says {said} unmarked: {status:?}; {facts:?}"));
                     }
@@ -157,6 +230,14 @@ impl Truth {
         }
         Ok(())
     }
+}
+
+/// Whether fact `n` may be told by the service that acknowledges: nothing that it had acknowledged before it was asked is
+/// left out.
+fn holds(facts: &[Fact], n: usize, said: &str, asked: Instant, answered: Instant) -> bool {
+    let fact = &facts[n];
+    let over = facts.get(n + 1).and_then(|next| next.known).is_some_and(|known| known < asked);
+    fact.value == said && fact.sent <= answered && !over
 }
 
 /// Whether fact `n` may be told without a mark.

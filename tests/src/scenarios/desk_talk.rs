@@ -187,7 +187,7 @@ async fn whose_case_a_call_joins_is_told(stage: &Stage) {
     assert_eq!(history(&after), history(&before), "nothing else is told of the call");
     let case = |context: &AgentContext| context.cases.clone().expect("cases").cases.remove(0);
     let (before, after) = (case(&before), case(&after));
-    assert_eq!(before.interactions, [first.interaction.clone()]);
+    assert_eq!(before.interactions, std::slice::from_ref(&first.interaction));
     assert_eq!(after.interactions, [first.interaction, second.interaction.clone()]);
     let etag = |version| Etag::of(version).to_string();
     assert_eq!((before.etag, after.etag), (etag(1), etag(2)));
