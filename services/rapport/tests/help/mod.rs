@@ -4,7 +4,7 @@
 mod guides;
 
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -25,6 +25,9 @@ const CUSTOMERS: usize = 700;
 /// `a_demo_that_stays_says_what_to_try_and_removes_its_folder`.
 const ELSEWHERE: &str = "rapport demo";
 
+/// Stands in where there is no jq, for as much of it as is asked for: a name, or everything.
+const JQ: &str = "#!/bin/sh\nif [ \"$2\" = .name ]; then sed -n 's/^  \"name\": \"\\(.*\\)\",*$/\\1/p'; else cat; fi\n";
+
 /// Those that go on until they are stopped, and what they say when they are ready.
 const STAYING: [(&str, &str); 2] =
     [("rapport serve ", "rapport listening on "), ("rapport telephony ", "telephony ready")];
@@ -43,6 +46,11 @@ impl Desk {
             std::fs::create_dir_all(desk.path().join(folder)).unwrap();
         }
         symlink(env!("CARGO_BIN_EXE_rapport"), desk.path().join("bin/rapport")).unwrap();
+        if !Command::new("jq").arg("--version").output().is_ok_and(|output| output.status.success()) {
+            let jq = desk.path().join("bin/jq");
+            std::fs::write(&jq, JQ).unwrap();
+            std::fs::set_permissions(&jq, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
         let stream = |n: usize| {
             format!(
                 r#"{{"items": [{{"sequence": "{n}", "interaction": {{"kind": "inquiry", "channel": {{"medium": "MEDIUM_PHONE"}}, "direction": "DIRECTION_INBOUND", "occurredTime": "2026-01-31T12:00:00Z", "participants": [{{"identifierUsed": {{"scheme": "tel", "value": "+35191234567{n}"}}, "function": "FUNCTION_INITIATOR"}}]}}}}]}}"#
