@@ -12,6 +12,7 @@ mod commitments;
 mod consistency;
 pub(crate) mod desk;
 mod desk_alone;
+mod desk_rebuild;
 mod desk_talk;
 mod desk_ties;
 mod doctor;

@@ -74,7 +74,7 @@ impl About<'_> {
         }
         if !unknown.is_empty() {
             let asking = self.asking();
-            let heard = hear(self.until, &asking, asking.cards(&unknown)).await;
+            let heard = hear(self.until, &asking, Box::pin(asking.cards(&unknown))).await;
             let reason = why(&heard, "stakeholders");
             let (found, said) = match heard {
                 Heard::Said(found) | Heard::Behind(found) => {
