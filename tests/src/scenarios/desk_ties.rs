@@ -19,7 +19,7 @@ use super::stage::{ACME, AGENT, Positions, Stage};
 
 /// How many ties the hub has.
 fn ties() -> usize {
-    size::pick(1_000, 5_000)
+    size::pick(600, 5_000)
 }
 
 /// How many are made by one caller, one after the other.
