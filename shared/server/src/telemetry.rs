@@ -13,7 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt as logs};
 
-use crate::exported::Told;
+use crate::exported::{Counted, EXPORTED};
 use crate::options::{ClientTlsOptions, LogFormat, TelemetryOptions, is_secured};
 
 /// Why telemetry could not be installed.
@@ -79,7 +79,7 @@ fn provider(options: &TelemetryOptions, clock: &dyn Clock) -> Result<SdkTracerPr
     }
     let exporter = exporter.build().map_err(|error| wrong(&error))?;
     Ok(SdkTracerProvider::builder()
-        .with_batch_exporter(Told::new(exporter, endpoint))
+        .with_span_processor(Counted::new(exporter, endpoint, &EXPORTED))
         .with_resource(Resource::builder().with_service_name("rapport").build())
         .build())
 }

@@ -96,7 +96,7 @@ fn the_labels_are_bounded(metric: &Metric, sample: &Sample) {
             "rpc_response_status_code" => value.chars().all(|c| c.is_ascii_uppercase() || c == '_'),
             "rapport_service" | "rapport_source" => rapport::SERVICES.contains(&value.as_str()),
             "rapport_consumer" => value.chars().all(|c| c.is_ascii_lowercase()),
-            "rapport_result" => ["hit", "miss", "done", "failed", "late", "plain"].contains(&value.as_str()),
+            "rapport_result" => ["hit", "miss", "done", "failed", "late", "plain", "dropped"].contains(&value.as_str()),
             "rapport_certificate" => ["server", "peers"].contains(&value.as_str()),
             "rapport_files" => ["tls", "peers.tls", "auth.tokens"].contains(&value.as_str()),
             "db_client_connection_state" => ["idle", "used"].contains(&value.as_str()),

@@ -239,6 +239,7 @@ fn traces(text: &mut Text) {
     text.head(&SPANS);
     text.line(&SPANS, &["done"], EXPORTED.sent());
     text.line(&SPANS, &["failed"], EXPORTED.lost());
+    text.line(&SPANS, &["dropped"], EXPORTED.dropped());
     text.one(&SPANS_FAILING, u8::from(EXPORTED.failing()));
 }
 

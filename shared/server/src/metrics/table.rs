@@ -113,7 +113,7 @@ metrics! {
     FENCED = counter "rapport_consumer_fenced_total" "batches" CONSUMER, Something, "Batches that another replica had applied first.";
     CONNECTED = gauge "rapport_consumer_connected" "1 or 0" CONSUMER, Something, "1 while the stream from the source is open.";
     SPANS = counter "rapport_trace_spans_total" "spans" RESULT, Always,
-        "Spans for the collector of telemetry.otlp_endpoint by result (done, failed: given up, and lost).";
+        "Spans for the collector of telemetry.otlp_endpoint by result: done, and those that are lost: failed (an export of them failed), dropped (too many waited).";
     SPANS_FAILING = gauge "rapport_trace_export_failing" "1 or 0" &[], Always,
         "1 while traces do not reach that collector: when that begins and ends is in the log.";
     NOT_AFTER = gauge "rapport_tls_not_after_timestamp_seconds" "seconds" CERTIFICATE, Tls,
