@@ -12,6 +12,7 @@ import jsonschema
 import kubernetes_validate
 import yaml
 
+import guide
 import rules
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -212,13 +213,14 @@ def main():
     problems.extend(f"the rule does not see what it is for: {name}" for name in blind)
     compose()
     asked = manners()
+    problems.extend(guide.problems())
     for text in problems:
         print(text, file=sys.stderr)
     if problems:
         sys.exit(f"deploy/check: {len(problems)} problems")
     print(
         f"deploy/check: {len(shapes)} shapes, {count} manifests valid on Kubernetes {', '.join(MINORS)}; "
-        f"{len(rules.RULES)} rules, each seen to bite; {asked} questions to the chart answered"
+        f"{len(rules.RULES)} rules, each seen to bite; {asked} questions to the chart answered; {guide.PAGE} is true"
     )
 
 

@@ -2,6 +2,7 @@
 //! that listens where the reader's own would.
 
 mod guides;
+mod named;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -35,13 +36,15 @@ const STAYING: [(&str, &str); 2] =
 /// A folder as the reader may have one.
 struct Desk {
     folder: tempfile::TempDir,
+    /// What the reader's programs show.
+    token: Option<&'static str>,
     /// What the reader puts in of his own, and what stands there here. In this order.
     places: Vec<(&'static str, String)>,
 }
 
 impl Desk {
-    fn new(places: Vec<(&'static str, String)>) -> Desk {
-        let desk = Desk { folder: tempfile::tempdir().unwrap(), places };
+    fn new(token: Option<&'static str>, places: Vec<(&'static str, String)>) -> Desk {
+        let desk = Desk { folder: tempfile::tempdir().unwrap(), token, places };
         for folder in ["bin", ".zfunc", ".config/fish/completions"] {
             std::fs::create_dir_all(desk.path().join(folder)).unwrap();
         }
@@ -103,7 +106,7 @@ impl Desk {
         script
     }
 
-    fn shell(&self, script: &str, address: &str, token: Option<&str>) -> Command {
+    fn shell(&self, script: &str, address: &str) -> Command {
         let mut shell = Command::new("bash");
         for (name, _) in rapport(&[]).get_envs() {
             shell.env_remove(name);
@@ -113,7 +116,7 @@ impl Desk {
             .args(["-c", script])
             .current_dir(self.path())
             .envs([("PATH", path.as_str()), ("RAPPORT_ADDRESS", address)])
-            .envs(token.map(|token| ("RAPPORT_TOKEN", token)))
+            .envs(self.token.map(|token| ("RAPPORT_TOKEN", token)))
             // Ports that other tests have no use for.
             .envs([("RAPPORT__LISTEN", "127.0.0.1:0"), ("RAPPORT__ADMIN__LISTEN", "127.0.0.1:0")])
             .env("HOME", self.path())
@@ -124,7 +127,7 @@ impl Desk {
     /// Runs it to its end.
     fn ends(&self, example: &str, address: &str) -> Output {
         let script = format!("set -o pipefail\n{}", self.prepared(example));
-        let output = self.shell(&script, address, Some(TOKEN)).output().unwrap();
+        let output = self.shell(&script, address).output().unwrap();
         let told = format!("{}\n{}", text(&output.stdout), text(&output.stderr));
         assert!(output.status.success(), "{example}\n{script}\n{:?}\n{told}", output.status);
         assert!(!told.contains("panicked"), "{example}\n{told}");
@@ -134,8 +137,7 @@ impl Desk {
     /// Starts it, waits until it is ready, and asks it to stop.
     fn stays(&self, example: &str, ready: &str, address: &str) {
         let script = format!("exec {}", self.prepared(example));
-        let mut child =
-            self.shell(&script, address, Some(TOKEN)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = self.shell(&script, address).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let is_ready = lines.any(|line| line.starts_with(ready));
         if is_ready {
@@ -185,17 +187,20 @@ fn every_example_of_the_help_runs() {
             let party = r#"{"party": {"kind": "PARTY_KIND_INDIVIDUAL", "displayName": "Bo"}}"#;
             let made = run(&["call", "CreateParty", party, "--address", &address, "--token", TOKEN]);
             let made: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
-            let desk = Desk::new(vec![
-                (
-                    "https://rapport.example.com:50051",
-                    format!("https://localhost:{}", secured.address("stakeholders").port()),
-                ),
-                ("rapport:50051", address.clone()),
-                ("RAPPORT_TOKEN=...", format!("RAPPORT_TOKEN={TOKEN}")),
-                ("parties/...", made["name"].as_str().unwrap().to_owned()),
-                // Waits for what is never written.
-                ("tail -f", "tail -n +1".to_owned()),
-            ]);
+            let desk = Desk::new(
+                Some(TOKEN),
+                vec![
+                    (
+                        "https://rapport.example.com:50051",
+                        format!("https://localhost:{}", secured.address("stakeholders").port()),
+                    ),
+                    ("rapport:50051", address.clone()),
+                    ("RAPPORT_TOKEN=...", format!("RAPPORT_TOKEN={TOKEN}")),
+                    ("parties/...", made["name"].as_str().unwrap().to_owned()),
+                    // Waits for what is never written.
+                    ("tail -f", "tail -n +1".to_owned()),
+                ],
+            );
             write(desk.path(), "ca.pem", &authority.certificate());
             let all = examples(&[]);
             assert!(all.len() > 30, "{all:#?}");
