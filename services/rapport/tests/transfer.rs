@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
 use rapport_proto::stakeholders::v1::{ListPartiesRequest, Party};
 use rapport_testkit::block_on;
-use rapport_testkit::sandbox::Sandbox;
+use rapport_testkit::sandbox::{Sandbox, SandboxBuilder};
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rapport"));
@@ -32,7 +32,11 @@ struct Office {
 
 impl Office {
     async fn open() -> Self {
-        Self { sandbox: Sandbox::builder(rapport::modules).start().await, folder: tempfile::tempdir().unwrap() }
+        Self::of(Sandbox::builder(rapport::modules)).await
+    }
+
+    async fn of(sandbox: SandboxBuilder) -> Self {
+        Self { sandbox: sandbox.start().await, folder: tempfile::tempdir().unwrap() }
     }
 
     fn file(&self, name: &str, content: &str) -> PathBuf {
@@ -397,6 +401,66 @@ fn who_is_set_apart_in_a_file_stays_so_for_the_reason_that_it_gave() {
         assert_eq!(other.import("parties", &file), (sum(2, 0, 0, 0), 0));
         assert_eq!(why(&other).await, known("a letter", unsaid));
         other.sandbox.stop().await;
+        office.sandbox.stop().await;
+    });
+}
+
+#[test]
+fn who_may_not_set_apart_is_told_so_row_by_row_and_leaves_no_half() {
+    const ADMIN: &str = "token-of-the-admin-01";
+    const AGENT: &str = "token-of-an-agent-001";
+    block_on(async {
+        let sandbox = Sandbox::builder(rapport::modules);
+        let sandbox = sandbox.token(ADMIN, "shop", "users/mara", &["admin"]);
+        let office = Office::of(sandbox.token(AGENT, "shop", "users/ana", &["agent"])).await;
+        let run = |token: &str, file: &Path, more: &[&str]| {
+            let output = office.run(&[&["import", "parties", "FILE", "--token", token], more].concat(), file);
+            let said = text(&output.stdout).lines().last().unwrap_or_default().replace("would be ", "");
+            assert!(!said.is_empty(), "{}", text(&output.stderr));
+            (said, output.status.code().unwrap())
+        };
+        let names = |token: &str| {
+            let path = office.folder.path().join("now.csv");
+            assert_eq!(
+                office.run(&["export", "parties", "--out", "FILE", "--token", token], &path).status.code(),
+                Some(0)
+            );
+            let mut lines: Vec<String> =
+                std::fs::read_to_string(&path).unwrap().lines().skip(1).map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let header = "kind,display_name,identifier.crm,lifecycle,country_code\n";
+        let file = office.file(
+            "mixed.csv",
+            &format!("{header}individual,Ana,1,,\nindividual,Left Alone,2,restricted,BR\norganization,Acme,3,,\n"),
+        );
+        let rejects = office.folder.path().join("mixed.csv.rejects.csv");
+        let told = ",3,lifecycle,PERMISSION_DENIED,none of the caller's roles grants stakeholders.parties.restrict\n";
+        for more in [&["--dry-run"][..], &[]] {
+            assert_eq!(run(AGENT, &file, more), (sum(2, 0, 0, 1), 3), "{more:?}");
+            assert!(std::fs::read_to_string(&rejects).unwrap().ends_with(told));
+        }
+        let before = names(ADMIN);
+        assert!(before.len() == 2 && !before.concat().contains("Left Alone"), "{before:?}");
+        // Whoever may takes what is left, and then there is nothing to ask of the other.
+        assert_eq!(run(ADMIN, &rejects, &["--rejects", "none.csv"]), (sum(1, 0, 0, 0), 0));
+        for more in [&["--dry-run"][..], &[]] {
+            assert_eq!(run(AGENT, &file, more), (sum(0, 0, 3, 0), 0), "{more:?}");
+        }
+        // Nor is who is there changed by half: neither the country nor the restriction comes.
+        let before = names(ADMIN);
+        let later =
+            office.file("later.csv", &format!("{header}individual,Ana,1,restricted,PT\norganization,Acme,3,,DE\n"));
+        let rejects = office.folder.path().join("later.csv.rejects.csv");
+        let told = told.replace(",3,", ",2,");
+        for more in [&["--dry-run"][..], &[]] {
+            assert_eq!(run(AGENT, &later, more), (sum(0, 1, 0, 1), 3), "{more:?}");
+            assert!(std::fs::read_to_string(&rejects).unwrap().ends_with(&told));
+        }
+        let after = names(ADMIN);
+        let changed: Vec<_> = after.iter().filter(|row| !before.contains(row)).collect();
+        assert!(changed.len() == 1 && changed[0].contains("Acme"), "{changed:?}");
         office.sandbox.stop().await;
     });
 }

@@ -24,6 +24,7 @@ rapport_testkit::each_world! {
         several_are_recorded_at_once(&stage).await;
         several_are_read_at_once(&stage).await;
         an_update_changes_what_its_mask_names(&stage).await;
+        a_party_is_set_apart_from_the_start_or_not_recorded(&stage).await;
         a_mask_names_what_may_change(&stage).await;
         a_stale_etag_aborts(&stage).await;
         a_retry_answers_what_the_first_call_answered(&stage).await;
@@ -454,4 +455,53 @@ async fn twins_in_flight_are_one(stage: &Stage) {
     let filter = ListPartiesRequest { filter: r#"display_name == "Twin""#.into(), ..Default::default() };
     let listed = stage.parties(ACME).list_parties(filter).await.expect("listed").into_inner();
     assert_eq!(listed.parties, std::slice::from_ref(one));
+}
+
+/// By whoever may, with a reason; by nobody else, of whom no half is left.
+async fn a_party_is_set_apart_from_the_start_or_not_recorded(stage: &Stage) {
+    let apart = |reason: &str| Party {
+        lifecycle: PartyLifecycle::Restricted.into(),
+        identifiers: vec![identifier("crm", "apart-1", IdentifierStrength::Unique)],
+        provenance: Some(Provenance { reason: reason.into(), ..Default::default() }),
+        ..person("Left Alone")
+    };
+    let batch = |validate_only| BatchCreatePartiesRequest {
+        requests: vec![create(apart("a letter of May")), create(person("Anybody Else"))],
+        validate_only,
+    };
+    let there = async || {
+        let filter = r#"display_name == "Left Alone""#.to_owned();
+        let request = ListPartiesRequest { filter, ..Default::default() };
+        stage.parties(ACME).list_parties(request).await.expect("listed").into_inner().parties
+    };
+    for validate_only in [true, false] {
+        let answer = stage.parties(AGENT).batch_create_parties(batch(validate_only)).await.expect("answered");
+        let results = answer.into_inner().results;
+        let [refused, other] = results.as_slice() else { panic!("{results:?}") };
+        let Some(create_party_result::Result::Error(error)) = &refused.result else { panic!("{refused:?}") };
+        assert_eq!((error.code, error.reason.as_str()), (Code::PermissionDenied as i32, "PERMISSION_DENIED"));
+        assert_eq!(error.metadata["permission"], "stakeholders.parties.restrict");
+        assert!(matches!(other.result, Some(create_party_result::Result::Receipt(_))), "{other:?}");
+        assert_eq!(there().await, []);
+    }
+    let alone = stage.parties(AGENT).create_party(create(apart("a letter of May"))).await;
+    assert_reason!(alone, Code::PermissionDenied, "PERMISSION_DENIED");
+    assert_eq!(there().await, []);
+    let mut parties = stage.parties(ACME);
+    refused(parties.create_party(create(apart(""))).await, &[("party.provenance.reason", "REQUIRED")]);
+    let died = Cessation { kind: CessationKind::Deceased.into(), occurred_time: None };
+    let dead = Party { cessation: Some(died), ..apart("too late") };
+    refused(parties.create_party(create(dead)).await, &[("party.lifecycle", "CONFLICTING_FIELDS")]);
+
+    let party = parties.create_party(create(apart("a letter of May"))).await.expect("recorded").into_inner();
+    let kept = party.restriction.clone().expect("kept");
+    assert_eq!((party.lifecycle(), kept.principal.as_str()), (PartyLifecycle::Restricted, "users/ana"));
+    assert_eq!(
+        (kept.provenance.expect("said").reason.as_str(), kept.restricted_time),
+        ("a letter of May", party.create_time)
+    );
+    assert_eq!(there().await, [party]);
+    // Who is there already is told to whoever may record parties.
+    let again = stage.parties(AGENT).create_party(create(apart("a letter of May"))).await;
+    assert_reason!(again, Code::AlreadyExists, "IDENTIFIER_TAKEN");
 }

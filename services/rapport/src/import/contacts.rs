@@ -3,17 +3,14 @@
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use rapport_proto::interactions::v1::interaction_service_client::InteractionServiceClient;
 use rapport_proto::interactions::v1::record_result::Result as Recorded;
-use rapport_proto::interactions::v1::{
-    BatchRecordInteractionsRequest, Interaction, ItemError, RecordItem, RecordResult,
-};
+use rapport_proto::interactions::v1::{BatchRecordInteractionsRequest, Interaction, RecordItem, RecordResult};
 use rapport_rpc::Transport;
 use rapport_types::error::Error;
 
 use super::key::Keys;
-use super::parties::field_of;
 use super::request::{patient, tried};
 use super::rows::Reject;
-use super::{Outcome, Record};
+use super::{Outcome, Record, refusal};
 
 /// Lookups at once for a preview.
 const PREVIEWS: usize = 64;
@@ -57,7 +54,7 @@ impl Contacts {
                         again.push((at, item));
                         continue;
                     }
-                    Some(Recorded::Error(error)) => Outcome::Rejected(rejected(&error)),
+                    Some(Recorded::Error(error)) => Outcome::Rejected(refusal::of_interaction(&error)),
                     None => Outcome::Rejected(Reject::malformed("", "the server answered nothing")),
                 };
                 if let Some(slot) = outcomes.get_mut(at) {
@@ -98,7 +95,7 @@ impl Contacts {
         let results = self.sent(&items, true).await?;
         for ((at, _), result) in items.iter().zip(results) {
             if let (Some(Recorded::Error(error)), Some(slot)) = (result.result, outcomes.get_mut(*at)) {
-                *slot = Outcome::Rejected(rejected(&error));
+                *slot = Outcome::Rejected(refusal::of_interaction(&error));
             }
         }
         Ok(outcomes)
@@ -134,19 +131,5 @@ impl Contacts {
             }
         }
         Ok(Ok(interaction))
-    }
-}
-
-fn rejected(error: &ItemError) -> Reject {
-    let first = error.violations.first();
-    let all: Vec<String> = error
-        .violations
-        .iter()
-        .map(|violation| format!("{}: {}", field_of(&violation.field), violation.description))
-        .collect();
-    Reject {
-        place: first.map(|violation| field_of(&violation.field)).unwrap_or_default(),
-        reason: first.map_or_else(|| error.reason.clone(), |violation| violation.reason.clone()),
-        message: if all.is_empty() { error.message.clone() } else { all.join("; ") },
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod key;
 pub(crate) mod kind;
 mod parties;
 mod progress;
+mod refusal;
 mod rejects;
 mod request;
 mod rows;

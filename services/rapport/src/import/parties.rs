@@ -10,18 +10,18 @@ use rapport_proto::stakeholders::v1::identity_service_client::IdentityServiceCli
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
 use rapport_proto::stakeholders::v1::{
     AssignRoleRequest, BatchCreatePartiesRequest, BatchGetPartiesRequest, ClaimIdentifierRequest, CreatePartyRequest,
-    ItemError, Party, PartyIdentifier, PartyLifecycle, PartyRole, RoleStatus, UpdatePartyRequest,
+    Party, PartyIdentifier, PartyLifecycle, PartyRole, RoleStatus, UpdatePartyRequest,
 };
 use rapport_rpc::Transport;
-use rapport_types::error::{Error, Kind};
+use rapport_types::error::Error;
 use rapport_types::reason;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::key::{Found, Keys, key_of};
-use super::request::{passing, patient, tried};
+use super::request::{patient, tried};
 use super::rows::Reject;
-use super::{Outcome, Record};
+use super::{Outcome, Record, refusal};
 
 /// Lookups at once for a preview.
 const PREVIEWS: usize = 64;
@@ -80,14 +80,7 @@ impl Parties {
         while !left.is_empty() {
             tries += 1;
             let request = BatchCreatePartiesRequest {
-                requests: left
-                    .iter()
-                    .filter_map(|at| records.get(*at))
-                    .map(|record| CreatePartyRequest {
-                        party: Some(record.message.clone()),
-                        request_id: record.request_id.to_string(),
-                    })
-                    .collect(),
+                requests: left.iter().filter_map(|at| records.get(*at)).map(creation).collect(),
                 validate_only: false,
             };
             let answer = tried(async || {
@@ -109,14 +102,14 @@ impl Parties {
                                 there.push((at, holder));
                                 None
                             }
-                            None => Some(Outcome::Rejected(rejected(&error))),
+                            None => Some(Outcome::Rejected(refusal::of_party(&error))),
                         }
                     }
                     Some(Made::Error(error)) if matches!(error.code, 8 | 10 | 14) && tries < 100 => {
                         again.push(at);
                         None
                     }
-                    Some(Made::Error(error)) => Some(Outcome::Rejected(rejected(&error))),
+                    Some(Made::Error(error)) => Some(Outcome::Rejected(refusal::of_party(&error))),
                     None => Some(Outcome::Rejected(Reject::malformed("", "the server answered nothing"))),
                 };
                 if let Some(slot) = outcomes.get_mut(at) {
@@ -142,8 +135,9 @@ impl Parties {
         for settled in compared {
             let (at, outcome) = settled?;
             if let Some(slot) = outcomes.get_mut(at) {
-                // Created and then curated is created.
-                let created = matches!((&slot, &outcome), (Some(Outcome::Created), Outcome::Updated(_)));
+                // Created and then curated is created, and so is who was set apart from the start.
+                let created =
+                    matches!((&slot, &outcome), (Some(Outcome::Created), Outcome::Updated(_) | Outcome::Unchanged));
                 *slot = Some(if created { Outcome::Created } else { outcome });
             }
         }
@@ -155,18 +149,25 @@ impl Parties {
     /// # Errors
     /// The server refuses the lookup, or whoever asks may not write.
     pub(crate) async fn preview(&self, records: &[Record<Party>]) -> Result<Vec<Outcome>, Error> {
-        let requests = records.iter().map(|record| CreatePartyRequest {
-            party: Some(record.message.clone()),
-            request_id: record.request_id.to_string(),
-        });
-        let request = BatchCreatePartiesRequest { requests: requests.collect(), validate_only: true };
+        let requests = records.iter().map(creation).collect();
+        let request = BatchCreatePartiesRequest { requests, validate_only: true };
         let answer = tried(async || {
             PartyServiceClient::new(self.transport.clone()).batch_create_parties(patient(request.clone())).await
         });
         let results = answer.await?.into_inner().results;
         let each = stream::iter(records.iter().zip(results)).map(|(record, checked)| async move {
             match checked.result {
-                Some(Made::Error(error)) => Ok(Outcome::Rejected(rejected(&error))),
+                // Who is set apart already needs nobody who may do it.
+                Some(Made::Error(error)) if refusal::is_of_restricting(error.metadata.get("permission")) => {
+                    Ok(match self.compared(record).await? {
+                        Outcome::Created => Outcome::Rejected(refusal::of_party(&error)),
+                        Outcome::Updated(what) if what.split(", ").any(|field| field == "lifecycle") => {
+                            Outcome::Rejected(refusal::of_party(&error))
+                        }
+                        outcome => outcome,
+                    })
+                }
+                Some(Made::Error(error)) => Ok(Outcome::Rejected(refusal::of_party(&error))),
                 _ => self.compared(record).await,
             }
         });
@@ -189,7 +190,8 @@ impl Parties {
         })
     }
 
-    /// A new party is never curated, nor restricted: that takes an update.
+    /// A new party is never curated: that takes an update. Whether one is set apart is looked at, since a server of an
+    /// earlier version takes an update for that too.
     fn curated(&self, records: &[Record<Party>], at: usize) -> bool {
         records.get(at).is_some_and(|record| said(&record.message))
     }
@@ -217,10 +219,8 @@ impl Parties {
         };
         match self.change(wanted, known, &difference).await {
             Ok(()) => Ok(Outcome::Updated(difference.told())),
-            Err(error) if matches!(error.kind, Kind::Unauthenticated | Kind::Denied) || passing(error.kind) => {
-                Err(error)
-            }
-            Err(error) => Ok(Outcome::Rejected(refused(&error))),
+            Err(error) if refusal::stops(&error) => Err(error),
+            Err(error) => Ok(Outcome::Rejected(refusal::of_call(&error))),
         }
     }
 
@@ -230,11 +230,7 @@ impl Parties {
             let mut party = Party { name: known.name.clone(), etag: known.etag.clone(), ..wanted.clone() };
             let mut paths: Vec<String> = difference.fields.iter().map(|field| snake(field)).collect();
             if wanted.lifecycle() == PartyLifecycle::Restricted && paths.iter().any(|path| path == "lifecycle") {
-                // Whoever restricts says why: the file does, or it is the reason.
-                let why = party.provenance.get_or_insert_default();
-                if why.reason.is_empty() {
-                    "restricted in a file that was imported".clone_into(&mut why.reason);
-                }
+                reasoned(&mut party);
                 if !paths.iter().any(|path| path == "provenance") {
                     paths.push("provenance".to_owned());
                 }
@@ -358,54 +354,20 @@ fn snake(field: &str) -> String {
     }
 }
 
-/// A refusal of one item as a reject.
-fn rejected(error: &ItemError) -> Reject {
-    let first = error.violations.first();
-    Reject {
-        place: first.map(|violation| field_of(&violation.field)).unwrap_or_default(),
-        reason: first.map_or_else(|| error.reason.clone(), |violation| violation.reason.clone()),
-        message: match error.violations.is_empty() {
-            true => error.message.clone(),
-            false => error
-                .violations
-                .iter()
-                .map(|violation| format!("{}: {}", field_of(&violation.field), violation.description))
-                .collect::<Vec<_>>()
-                .join("; "),
-        },
+/// The request that records a row. Whoever restricts says why: the row does, or that it stands in a file is the reason.
+fn creation(record: &Record<Party>) -> CreatePartyRequest {
+    let mut party = record.message.clone();
+    if party.lifecycle() == PartyLifecycle::Restricted {
+        reasoned(&mut party);
     }
+    CreatePartyRequest { party: Some(party), request_id: record.request_id.to_string() }
 }
 
-/// A refusal of a call as a reject.
-pub(crate) fn refused(error: &Error) -> Reject {
-    let first = error.violations.first();
-    Reject {
-        place: first.map(|violation| field_of(&violation.field)).unwrap_or_default(),
-        reason: first.map_or(error.reason, |violation| violation.reason).to_owned(),
-        message: match error.violations.is_empty() {
-            true => error.message.clone(),
-            false => error
-                .violations
-                .iter()
-                .map(|violation| format!("{}: {}", field_of(&violation.field), violation.description))
-                .collect::<Vec<_>>()
-                .join("; "),
-        },
+fn reasoned(party: &mut Party) {
+    let why = party.provenance.get_or_insert_default();
+    if why.reason.is_empty() {
+        "restricted in a file that was imported".clone_into(&mut why.reason);
     }
-}
-
-/// A field without the request around it.
-pub(crate) fn field_of(path: &str) -> String {
-    let path = path
-        .split_once("].")
-        .filter(|_| path.starts_with("requests[") || path.starts_with("items["))
-        .map_or(path, |(_, rest)| rest);
-    for around in ["party.", "relationship.", "interaction."] {
-        if let Some(rest) = path.strip_prefix(around) {
-            return rest.to_owned();
-        }
-    }
-    path.to_owned()
 }
 
 /// Whether a row says how well its party is known: curated or restricted, which takes an update.
@@ -429,13 +391,10 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_named_as_masks_and_files_name_them() {
+    fn fields_are_named_as_masks_name_them() {
         assert_eq!(
             (snake("contactMedia"), snake("attributes.firstSeen")),
             ("contact_media".into(), "attributes.firstSeen".into())
         );
-        assert_eq!(field_of("requests[3].party.identifiers[0].scheme"), "identifiers[0].scheme");
-        assert_eq!(field_of("items[0].interaction.kind"), "kind");
-        assert_eq!(field_of("relationship.weight"), "weight");
     }
 }

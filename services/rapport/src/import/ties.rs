@@ -8,15 +8,14 @@ use rapport_proto::stakeholders::v1::{
 };
 use rapport_proto::types::v1::Provenance;
 use rapport_rpc::{Transport, header, wire};
-use rapport_types::error::{Error, Kind};
+use rapport_types::error::Error;
 use rapport_types::reason;
 use uuid::Uuid;
 
 use super::key::Keys;
-use super::parties::refused;
-use super::request::{passing, tried};
+use super::request::tried;
 use super::rows::Reject;
-use super::{Outcome, Record};
+use super::{Outcome, Record, refusal};
 
 /// Calls in flight for one batch.
 const IN_FLIGHT: usize = 64;
@@ -67,17 +66,15 @@ impl Ties {
             Ok(answer) if answer.metadata().contains_key(header::REPLAYED) => Ok(Outcome::Unchanged),
             Ok(_) => Ok(Outcome::Created),
             Err(error) if error.reason == reason::RELATIONSHIP_ALREADY_EXISTS => self.bring(request, &error).await,
-            Err(error) if matches!(error.kind, Kind::Unauthenticated | Kind::Denied) || passing(error.kind) => {
-                Err(error)
-            }
-            Err(error) => Ok(Outcome::Rejected(refused(&error))),
+            Err(error) if refusal::stops(&error) => Err(error),
+            Err(error) => Ok(Outcome::Rejected(refusal::of_call(&error))),
         }
     }
 
     /// Brings a tie that is there to what the file says of it.
     async fn bring(&self, wanted: CreateRelationshipRequest, exists: &Error) -> Result<Outcome, Error> {
         let (Some(tie), Some(name)) = (wanted.relationship, exists.metadata.get("name")) else {
-            return Ok(Outcome::Rejected(refused(exists)));
+            return Ok(Outcome::Rejected(refusal::of_call(exists)));
         };
         if let Some(reject) = otherwise(&tie, exists) {
             return Ok(Outcome::Rejected(reject));
@@ -101,10 +98,8 @@ impl Ties {
             // A version that it had before is one that nothing was changed in.
             Ok(now) if exists.metadata.get("etag") == Some(&now.get_ref().etag) => Ok(Outcome::Unchanged),
             Ok(_) => Ok(Outcome::Updated(paths.join(", "))),
-            Err(error) if matches!(error.kind, Kind::Unauthenticated | Kind::Denied) || passing(error.kind) => {
-                Err(error)
-            }
-            Err(error) => Ok(Outcome::Rejected(refused(&error))),
+            Err(error) if refusal::stops(&error) => Err(error),
+            Err(error) => Ok(Outcome::Rejected(refusal::of_call(&error))),
         }
     }
 

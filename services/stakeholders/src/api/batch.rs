@@ -5,7 +5,7 @@ use rapport_store::{Committed, Scope};
 use rapport_types::{Error, reason};
 use tonic::Response;
 
-use super::party::unread;
+use super::party::{creation, unread};
 use super::{Hands, SERVICE, convert};
 use crate::commands::CreateParty;
 
@@ -30,8 +30,11 @@ pub(super) async fn create(
     let (mut places, mut writes) = (Vec::new(), Vec::new());
     for (place, one) in request.requests.iter().enumerate() {
         match ready(hands, call, place, one) {
-            Ok(_) if request.validate_only => {
-                results.push(Some(Outcome::Receipt(proto::CreatePartyReceipt::default())))
+            Ok((_, CreateParty { may_restrict, .. })) if request.validate_only => {
+                results.push(Some(match may_restrict {
+                    Ok(()) => Outcome::Receipt(proto::CreatePartyReceipt::default()),
+                    Err(error) => Outcome::Error(item_error(error)),
+                }))
             }
             Ok(write) => {
                 places.push(place);
@@ -80,7 +83,7 @@ fn ready(
     drop(item);
     reading.fields.finish()?;
     let scope = call.scope(METHOD, &one.request_id, one)?;
-    Ok((scope, CreateParty { draft: draft.ok_or_else(unread)? }))
+    Ok((scope, creation(call, draft.ok_or_else(unread)?)))
 }
 
 /// An error as an item of a batch tells it: what the status of a unary call would say. A fault of ours is masked and

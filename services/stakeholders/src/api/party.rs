@@ -1,7 +1,7 @@
 use prost::Message;
 use rapport_proto::stakeholders::v1 as proto;
 use rapport_proto::stakeholders::v1::party_service_server::PartyService;
-use rapport_rpc::{Reply, handle, reply_stream, until_stopped, wire, written};
+use rapport_rpc::{Call, Reply, handle, reply_stream, until_stopped, wire, written};
 use rapport_server::Context;
 use rapport_types::{Error, Kind, PageSize, TenantId, reason};
 use tonic::codegen::BoxStream;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{Hands, SERVICE, batch, convert, watch};
 use crate::commands::{AssignRole, CreateParty, EndRole, UpdateParty};
 use crate::domain::names::{PartyName, RoleName};
+use crate::domain::party::PartyDraft;
 use crate::domain::role::RoleType;
 use crate::queries::{self, PartyQuestion};
 
@@ -57,9 +58,8 @@ impl PartyService for PartyApi {
             let draft = party.and_then(|party| convert::draft_in(&reading.at("party"), party));
             reading.fields.check("request_id", wire::request_id(&request.request_id));
             reading.fields.finish()?;
-            let draft = draft.ok_or_else(unread)?;
             let scope = call.scope(call.method, &request.request_id, &request)?;
-            let done = self.hands.store.submit(scope, CreateParty { draft }).await?;
+            let done = self.hands.store.submit(scope, creation(&call, draft.ok_or_else(unread)?)).await?;
             Ok(written(SERVICE, done, |party| convert::party_out(&party)))
         })
         .await
@@ -231,6 +231,12 @@ impl PartyService for PartyApi {
         })
         .await
     }
+}
+
+/// The party as this caller may record it.
+pub(super) fn creation(call: &Call, draft: PartyDraft) -> CreateParty {
+    let may_restrict = if draft.restricted { call.require(RESTRICT) } else { Ok(()) };
+    CreateParty { draft, may_restrict }
 }
 
 /// A value is missing although nothing was found wrong: ours to repair.

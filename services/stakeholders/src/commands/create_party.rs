@@ -3,7 +3,7 @@ use rapport_store::{Command, Item, LockKey, Outbox, StoreError, Tx};
 use rapport_types::{Error, TenantId};
 
 use super::{Claims, identifier_lock, subject};
-use crate::domain::party::{Party, PartyDraft};
+use crate::domain::party::{Lifecycle, Party, PartyDraft};
 use crate::events;
 use crate::store::party_set::PartySet;
 
@@ -12,6 +12,8 @@ use crate::store::party_set::PartySet;
 pub struct CreateParty {
     /// The party to record, with the ids it will have.
     pub draft: PartyDraft,
+    /// Whether the caller may set a party apart, if this one is to be; else how they are refused.
+    pub may_restrict: Result<(), Error>,
 }
 
 /// What the batch knows and makes.
@@ -44,7 +46,10 @@ impl Command for CreateParty {
         for claim in &draft.identifiers {
             state.claims.check(tenant, draft.id, claim)?;
         }
+        // Who is there already is told first: it may be set apart as it should be.
+        item.command.may_restrict.clone()?;
         let mut party = draft.record(item.now)?;
+        party.note_restriction(Lifecycle::Identified, &item.scope.principal, item.now);
         for claim in &party.identifiers {
             state.claims.grant(tenant, party.id, claim);
         }
@@ -75,7 +80,7 @@ mod tests {
         draft.id = Uuid::from_u128(id);
         let scheme = Scheme::parse("crm").unwrap();
         draft.identifiers = vec![Identifier::parse(scheme, value, strength, "").unwrap()];
-        CreateParty { draft }
+        CreateParty { draft, may_restrict: Ok(()) }
     }
 
     #[test]
@@ -85,6 +90,24 @@ mod tests {
         let (party, events) = decide(command, &mut State::default()).unwrap();
         assert_eq!((party.version, events), (4, 4));
         assert_eq!(party.roles[0].role_type.as_str(), "dealer", "the newest role is first");
+    }
+
+    #[test]
+    fn who_is_set_apart_from_the_start_takes_the_permission_and_is_so_in_the_first_event() {
+        let mut state = State::default();
+        let denied = || Err(Error::new(Kind::Denied, reason::PERMISSION_DENIED, "not you"));
+        let apart = |id, may_restrict| {
+            let mut command = claiming(id, "7", Strength::Unique);
+            command.draft.restricted = true;
+            command.draft.profile.provenance.reason = "a letter".to_owned();
+            CreateParty { may_restrict, ..command }
+        };
+        assert_eq!(decide(apart(1, denied()), &mut state).unwrap_err().reason, reason::PERMISSION_DENIED);
+        assert!(state.parties.all().is_empty(), "nobody is recorded half");
+        let (party, _) = decide(apart(1, Ok(())), &mut state).unwrap();
+        assert_eq!(party.lifecycle, Lifecycle::Restricted);
+        assert_eq!(party.profile.restriction.unwrap().provenance.reason, "a letter");
+        assert_eq!(decide(apart(2, denied()), &mut state).unwrap_err().reason, reason::IDENTIFIER_TAKEN);
     }
 
     #[test]

@@ -52,6 +52,11 @@ pub(crate) fn draft_in(reading: &Reading<'_>, party: &proto::Party) -> Option<Pa
         cessation_fits(fields, end.kind, kind);
     }
     let provenance = provenance_in(fields, party.provenance.as_ref());
+    // Every other lifecycle is found, not said.
+    let restricted = party.lifecycle == i32::from(proto::PartyLifecycle::Restricted);
+    if restricted {
+        restriction_fits(fields, party);
+    }
     let nothing = party.display_name.is_empty()
         && party.names.is_empty()
         && party.contact_media.is_empty()
@@ -74,9 +79,22 @@ pub(crate) fn draft_in(reading: &Reading<'_>, party: &proto::Party) -> Option<Pa
             provenance: provenance?,
             restriction: None,
         },
+        restricted,
         identifiers: identifiers?,
         roles: roles?,
     })
+}
+
+/// Whoever sets a party apart from the start says why, and does so with the living alone, as an update does.
+fn restriction_fits(fields: &Collector, party: &proto::Party) {
+    if party.provenance.as_ref().is_none_or(|told| told.reason.trim().is_empty()) {
+        fields.push("provenance.reason", reason::REQUIRED, "must say why a party is restricted");
+    }
+    if party.cessation.is_some() {
+        let description =
+            "must not be PARTY_LIFECYCLE_RESTRICTED with a cessation: nobody deceased or closed is restricted";
+        fields.push("lifecycle", reason::CONFLICTING_FIELDS, description);
+    }
 }
 
 fn cessation_fits(fields: &Collector, cessation: CessationKind, kind: PartyKind) {

@@ -129,7 +129,8 @@ fn provisional(
         return None;
     }
     let profile = Profile { media, provenance, ..Profile::default() };
-    Some(PartyDraft { id: reading.next_id(), kind, profile, identifiers, roles: Vec::new() })
+    let id = reading.next_id();
+    Some(PartyDraft { id, kind, profile, restricted: false, identifiers, roles: Vec::new() })
 }
 
 /// An answer as a message.
