@@ -27,6 +27,8 @@ mod interaction_service;
 mod item_error;
 mod network;
 mod network_bonds;
+mod network_kept;
+mod network_lack;
 mod network_parts;
 mod own;
 #[cfg(test)]

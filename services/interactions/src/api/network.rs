@@ -12,10 +12,11 @@ use rapport_types::Uuid;
 
 use super::context::{About, Book};
 use super::network_bonds::Bonds;
-use super::network_parts::{Influence, Lack, without};
+use super::network_lack::{Lack, without};
+use super::network_parts::Influence;
 use crate::domain::{Bond, Matters, Neighbor, PartyName, SectionKind, choose};
 use crate::queries::{Asked, Section, Standing, TIES, Unasked, hear, nameless, section_status, why};
-use crate::store::{Held, Known, SectionKey, section_held, tie_list};
+use crate::store::{Held, Known, SectionKey, tie_list};
 
 /// Why who is near is not all as it is now.
 const OLD_NAMES: &str = "the names of some are the last that were known";
@@ -215,12 +216,11 @@ impl About<'_> {
         if parties.is_empty() || !self.call.allows(proto::CardSection::PERMISSION) {
             return HashMap::new();
         }
-        let kept = section_held(&self.cx.store, self.call.tenant(), parties, Some(SectionKind::Card)).await;
         let card = |(key, held): (SectionKey, Held)| {
             let card = proto::CardSection::decode(held.known.as_ref()?.plain.as_slice()).ok()?;
             Some((key.party, (card, held.behind())))
         };
-        kept.unwrap_or_default().into_iter().filter_map(card).collect()
+        self.all_kept::<proto::CardSection>(parties).await.into_iter().filter_map(card).collect()
     }
 
     /// Says who candidates are: by what came with the search, else by the cards that are kept. Says whether what it says of

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use rapport_proto::interactions::v1 as proto;
-use rapport_rpc::wire;
 use rapport_store::read_error;
 use rapport_types::Uuid;
 
 use super::context::{About, Book};
-use crate::domain::{Matters, SectionKind};
-use crate::queries::{Asked, HEALTH, Heard, InfluenceSection, Section, Standing, hear, section_status, serve, why};
-use crate::store::{Counted, Known, SectionKey, matters_count, section_held};
+use super::network_kept::Several;
+use super::network_lack::Lack;
+use crate::domain::Matters;
+use crate::queries::{Asking, HEALTH, InfluenceSection, Section, Standing, hear};
+use crate::store::{Counted, Known, SectionKey, matters_count};
 
 /// What is due within so long is waited for.
 const SOON: Duration = Duration::from_secs(24 * 3_600);
@@ -29,64 +30,6 @@ pub(super) struct Influence {
     pub(super) cold: bool,
 }
 
-/// A part of the section that is not fresh.
-#[derive(Debug)]
-pub(super) struct Lack {
-    source: &'static str,
-    /// Why, in a sentence.
-    reason: String,
-    /// When what is shown in its place was said.
-    said: Option<Asked>,
-}
-
-impl Lack {
-    /// What a section of another service lacks; nothing where it is fresh, where there is nothing, and where the caller may not
-    /// read it.
-    fn of(source: &'static str, status: &proto::SectionStatus) -> Option<Lack> {
-        use proto::SectionState::{Pending, Stale};
-        let said = status.as_of_time.as_ref().and_then(|time| wire::timestamp(time).ok());
-        let said = said.map(|at| Asked { at, position: status.position });
-        matches!(status.state(), Pending | Stale).then(|| Lack { source, reason: status.reason.clone(), said })
-    }
-
-    /// A part that another service did not say as it is now.
-    pub(super) fn new(source: &'static str, reason: String, said: Option<Asked>) -> Lack {
-        Lack { source, reason, said }
-    }
-
-    /// Of two lacks the one that shows what was said longer ago.
-    pub(super) fn older(one: Option<Lack>, other: Lack) -> Lack {
-        match one {
-            Some(one) if one.said.map(|said| said.at) <= other.said.map(|said| said.at) => one,
-            _ => other,
-        }
-    }
-
-    /// The sections that are kept, whatever happened since, and when the oldest of them was said.
-    pub(super) fn last_known<S: Section>(held: &Book, ids: &[Uuid]) -> (HashMap<Uuid, S>, Option<Asked>) {
-        let mut sections = HashMap::new();
-        let mut oldest: Option<Asked> = None;
-        for (key, known) in held.iter().filter_map(|(key, held)| Some((key, held.known.as_ref()?))) {
-            let section = S::decode(known.plain.as_slice());
-            let (true, Ok(section)) = (ids.contains(&key.party), section) else { continue };
-            let said = oldest.unwrap_or(Asked { at: known.as_of, position: known.position });
-            oldest = Some(Asked { at: said.at.min(known.as_of), position: said.position.min(known.position) });
-            sections.insert(key.party, section);
-        }
-        (sections, oldest)
-    }
-}
-
-/// The status of the section without a part of it: what was fresh is no longer, and what was not has one reason more.
-pub(super) fn without(status: proto::SectionStatus, lack: Lack) -> proto::SectionStatus {
-    match status.state() {
-        proto::SectionState::Fresh => section_status(lack.source, proto::SectionState::Stale, lack.reason, lack.said),
-        // One service that is not there is told of once.
-        _ if status.reason.split("; ").any(|known| known == lack.reason) => status,
-        _ => proto::SectionStatus { reason: format!("{}; {}", status.reason, lack.reason), ..status },
-    }
-}
-
 impl About<'_> {
     /// The relationship health of those whose score rests on facts, why it is not fresh if it is not, and of whom nothing
     /// was kept.
@@ -95,50 +38,13 @@ impl About<'_> {
         ids: &[Uuid],
         standing: &Standing,
     ) -> (HashMap<Uuid, i64>, Option<Lack>, Vec<Uuid>) {
-        if ids.is_empty() || !self.call.allows("scoring.scores.read") {
-            return (HashMap::new(), None, Vec::new());
-        }
-        let held = section_held(&self.cx.store, self.call.tenant(), ids, Some(SectionKind::Scores)).await;
-        let held = held.unwrap_or_else(|error| {
-            tracing::warn!(%error, "what is kept of scores cannot be read");
-            Book::new()
-        });
-        let asked = Asked { at: self.cx.world.now(), position: standing.position };
-        let mut lack: Option<Lack> = None;
-        let (mut sections, mut unknown) = (HashMap::with_capacity(ids.len()), Vec::new());
-        for id in ids {
-            let row = held.get(&self.key(*id, SectionKind::Scores, ""));
-            let Some(mut section) = serve::<proto::ScoreSection>(row, 0, standing, asked.at) else {
-                unknown.push(*id);
-                continue;
-            };
-            let status = section.status.take().unwrap_or_default();
-            if status.state() != proto::SectionState::Fresh {
-                let said = row.and_then(|row| row.known.as_ref());
-                let said = said.map(|known| Asked { at: known.as_of, position: known.position });
-                lack = Some(Lack::older(lack, Lack::new("scoring", status.reason, said)));
-            }
-            sections.insert(*id, section);
-        }
-        if !unknown.is_empty() {
-            let asking = self.asking();
-            let heard = hear(self.until, &asking, Box::pin(asking.scores(&unknown, false))).await;
-            let reason = why(&heard, "scoring");
-            let (scores, said) = match heard {
-                Heard::Said(scores) | Heard::Behind(scores) => (scores, Some(asked)),
-                _ => Lack::last_known::<proto::ScoreSection>(&held, &unknown),
-            };
-            if !reason.is_empty() {
-                lack = Some(Lack::older(lack, Lack::new("scoring", reason, said)));
-            }
-            sections.extend(scores);
-        }
+        let ask = async |asking: &Asking<'_>, ids: &[Uuid]| asking.scores(ids, false).await;
+        let Several { sections, lack, cold } = self.several::<proto::ScoreSection>(ids, standing, ask).await;
         let health = sections.into_iter().filter_map(|(party, section)| {
             let score = section.scores.into_iter().find(|score| score.definition == HEALTH)?;
             (score.contribution_count > 0).then_some((party, score.value_micros))
         });
-        unknown.retain(|id| !held.contains_key(&self.key(*id, SectionKind::Scores, "")));
-        (health.collect(), lack, unknown)
+        (health.collect(), lack, cold)
     }
 
     /// How influential those near are, as scoring said it within the last hour, else as it says it now.
@@ -189,7 +95,7 @@ impl About<'_> {
             }
             Err(_) => "open cases and promises were not read in time",
         };
-        (HashMap::new(), Some(Lack { source: "interactions", reason: reason.to_owned(), said: None }))
+        (HashMap::new(), Some(Lack::new("interactions", reason.to_owned(), None)))
     }
 }
 
@@ -201,9 +107,11 @@ mod tests {
     use rapport_testkit::place::StorePlace;
     use rapport_types::time::Timestamp;
 
+    use super::super::network_lack::without;
     use super::*;
-    use crate::domain::Medium;
+    use crate::domain::{Medium, SectionKind};
     use crate::fixture::{Keep, call, context, keep, tenant};
+    use crate::queries::section_status;
     use crate::store::Tie;
     use crate::workers::Memory;
 
@@ -224,26 +132,6 @@ mod tests {
         let party = Uuid::from_u128(id);
         let key = SectionKey { tenant: tenant("acme"), party, kind: SectionKind::Scores, facet: String::new() };
         (key, Known { position, as_of: at(seconds), plain: section.encode_to_vec() })
-    }
-
-    fn status(state: proto::SectionState, reason: &str) -> proto::SectionStatus {
-        section_status("stakeholders", state, reason.to_owned(), Some(Asked { at: at(9), position: 9 }))
-    }
-
-    #[test]
-    fn what_lacks_a_part_is_not_fresh_and_says_why() {
-        let lack = |said| Lack { source: "scoring", reason: "scoring is not there".to_owned(), said };
-        let lacking = without(status(proto::SectionState::Fresh, ""), lack(Some(Asked { at: at(3), position: 2 })));
-        assert_eq!(
-            (lacking.source.as_str(), lacking.state(), lacking.position),
-            ("scoring", proto::SectionState::Stale, 2)
-        );
-        assert_eq!(lacking.as_of_time, Some(wire::to_timestamp(at(3))));
-        let worse = without(status(proto::SectionState::Stale, "stakeholders is not there"), lack(None));
-        assert_eq!((worse.source.as_str(), worse.position), ("stakeholders", 9));
-        assert_eq!(worse.reason, "stakeholders is not there; scoring is not there");
-        // Scores and influence are of one service: it is named once.
-        assert_eq!(without(worse.clone(), lack(None)).reason, worse.reason);
     }
 
     each_store! {
@@ -311,7 +199,7 @@ mod tests {
             let unread = unread.unwrap();
             assert!(counts.is_empty());
             assert_eq!((unread.source, unread.reason.as_str()), ("interactions", "open cases and promises could not be read"));
-            let fresh = status(proto::SectionState::Fresh, "");
+            let fresh = section_status("stakeholders", proto::SectionState::Fresh, String::new(), None);
             assert_eq!(without(fresh, unread).state(), proto::SectionState::Stale);
         }
     }
