@@ -6,6 +6,7 @@
 
 pub mod codec;
 pub mod contract;
+mod sections;
 
 /// The contract as an encoded `google.protobuf.FileDescriptorSet` with imports, comments and custom options.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rapport.binpb"));

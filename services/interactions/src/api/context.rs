@@ -316,19 +316,7 @@ impl<'a> About<'a> {
 
 /// The context with the age of every section, counted from `now`.
 pub(super) fn aged(mut context: proto::AgentContext, now: Timestamp) -> proto::AgentContext {
-    let statuses = [
-        context.caller.as_mut().and_then(|section| section.status.as_mut()),
-        context.card.as_mut().and_then(|section| section.status.as_mut()),
-        context.history.as_mut().and_then(|section| section.status.as_mut()),
-        context.cases.as_mut().and_then(|section| section.status.as_mut()),
-        context.promises.as_mut().and_then(|section| section.status.as_mut()),
-        context.scores.as_mut().and_then(|section| section.status.as_mut()),
-        context.value.as_mut().and_then(|section| section.status.as_mut()),
-        context.loyalty.as_mut().and_then(|section| section.status.as_mut()),
-        context.consents.as_mut().and_then(|section| section.status.as_mut()),
-        context.network.as_mut().and_then(|section| section.status.as_mut()),
-    ];
-    for status in statuses.into_iter().flatten() {
+    for status in context.statuses_mut() {
         let said = status.as_of_time.as_ref().and_then(|time| wire::timestamp(time).ok());
         status.age = said.map(|said| wire::to_duration(now.since(said)));
     }

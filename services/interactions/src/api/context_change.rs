@@ -101,22 +101,8 @@ pub(super) fn kept(before: &proto::AgentContext, mut now: proto::AgentContext) -
 
 /// Whether something is still waited for.
 pub(super) fn waits(context: &proto::AgentContext) -> bool {
-    let statuses = [
-        context.caller.as_ref().and_then(|section| section.status.as_ref()),
-        context.card.as_ref().and_then(|section| section.status.as_ref()),
-        context.history.as_ref().and_then(|section| section.status.as_ref()),
-        context.cases.as_ref().and_then(|section| section.status.as_ref()),
-        context.scores.as_ref().and_then(|section| section.status.as_ref()),
-        context.value.as_ref().and_then(|section| section.status.as_ref()),
-        context.loyalty.as_ref().and_then(|section| section.status.as_ref()),
-        context.consents.as_ref().and_then(|section| section.status.as_ref()),
-        context.network.as_ref().and_then(|section| section.status.as_ref()),
-        context.promises.as_ref().and_then(|section| section.status.as_ref()),
-    ];
-    let late = |status: &proto::SectionStatus| {
-        matches!(status.state(), proto::SectionState::Pending | proto::SectionState::Stale)
-    };
-    statuses.into_iter().flatten().any(late)
+    use proto::SectionState::{Pending, Stale};
+    context.statuses().any(|(_, status)| matches!(status.state(), Pending | Stale))
 }
 
 /// The action and why; what else was considered is told with it, and is no news by itself.

@@ -98,24 +98,6 @@ fn unhappy(neighbor: &ix::ContextNeighbor) -> Option<Unhappy> {
 
 /// Which sections say less than they could.
 fn not_fresh(answer: &ix::AgentContext) -> Vec<(String, String, String)> {
-    let sections = [
-        ("caller", answer.caller.as_ref().and_then(|section| section.status.as_ref())),
-        ("card", answer.card.as_ref().and_then(|section| section.status.as_ref())),
-        ("history", answer.history.as_ref().and_then(|section| section.status.as_ref())),
-        ("cases", answer.cases.as_ref().and_then(|section| section.status.as_ref())),
-        ("promises", answer.promises.as_ref().and_then(|section| section.status.as_ref())),
-        ("scores", answer.scores.as_ref().and_then(|section| section.status.as_ref())),
-        ("value", answer.value.as_ref().and_then(|section| section.status.as_ref())),
-        ("loyalty", answer.loyalty.as_ref().and_then(|section| section.status.as_ref())),
-        ("consents", answer.consents.as_ref().and_then(|section| section.status.as_ref())),
-        ("network", answer.network.as_ref().and_then(|section| section.status.as_ref())),
-    ];
-    sections
-        .into_iter()
-        .filter_map(|(name, status)| {
-            let status = status?;
-            let fresh = status.state() == ix::SectionState::Fresh;
-            (!fresh).then(|| (name.to_owned(), words::section(status.state()), status.reason.clone()))
-        })
-        .collect()
+    let late = answer.statuses().filter(|(_, status)| status.state() != ix::SectionState::Fresh);
+    late.map(|(name, status)| (name.to_owned(), words::section(status.state()), status.reason.clone())).collect()
 }
