@@ -198,7 +198,17 @@ async fn whose_case_a_call_joins_is_told(stage: &Stage) {
     };
     let told = CaseLinked::decode(event.data.expect("an event carries its message").value.as_slice()).expect("a link");
     assert_eq!((told.case, told.version, event.version), (first.case, 2, 2));
-    assert_eq!((told.party, told.interaction), (known, second.interaction));
+    assert_eq!((told.party, &told.interaction), (known, &second.interaction));
+    let steps = history_of(stage, &second.case).await;
+    let steps: Vec<_> = steps.iter().map(|step| (step.kind(), step.version, step.interaction.as_str())).collect();
+    use CaseEventKind::{Linked, Opened};
+    assert_eq!(steps, [(Opened, 1, ""), (Linked, 2, second.interaction.as_str())]);
+}
+
+/// The steps of a case's history.
+async fn history_of(stage: &Stage, case: &str) -> Vec<CaseEvent> {
+    let request = ListCaseEventsRequest { case: case.into(), page_size: 100, ..Default::default() };
+    stage.cases(ACME).list_case_events(request).await.expect("listed").into_inner().case_events
 }
 
 /// A call makes nobody; whoever is at the desk may, while it goes on, and sees whom at once.
@@ -250,6 +260,10 @@ async fn every_version_is_one_state(stage: &Stage, case: &Case, number: &str) {
     assert_eq!(now.interactions.len(), before + 24);
     let version = i64::try_from(before + 24 + 24).expect("few");
     assert_eq!(now.etag, Etag::of(version).to_string(), "a version was given twice");
+    let steps = history_of(stage, &case.name).await;
+    assert!(steps.iter().map(|step| step.version).eq(1..=version), "each version has its step: {steps:?}");
+    let linked = steps.iter().filter(|step| step.kind() == CaseEventKind::Linked);
+    assert!(linked.map(|step| &step.interaction).eq(&now.interactions[1..]), "{steps:?}");
 }
 
 /// Glad, and agreed to be asked: the one to invite, but for a restriction.
@@ -371,8 +385,7 @@ async fn it_was_somebody_elses_and_everything_follows(stage: &Stage) {
     assert_eq!((names(&old), health(&old).1), (vec![call.interaction.as_str()], 1));
     assert_eq!(promises(&old), [(promise.name.as_str(), "a new one")]);
     assert_eq!(old.cases.expect("cases").cases.len(), 1);
-    let history = ListCaseEventsRequest { case: call.case.clone(), ..Default::default() };
-    let history = stage.cases(ACME).list_case_events(history).await.expect("listed").into_inner().case_events;
+    let history = history_of(stage, &call.case).await;
     let whose: Vec<(CaseEventKind, &str)> = history.iter().map(|step| (step.kind(), step.party.as_str())).collect();
     use CaseEventKind::{Opened, Reassigned};
     assert_eq!(whose, [(Opened, ""), (Reassigned, other.name.as_str()), (Reassigned, one.as_str())]);

@@ -107,6 +107,17 @@ each_store! {
         assert_eq!((again.case.as_str(), etag().await), (name.as_str(), Etag::of(7).to_string()));
         let linked = line.published::<proto::CaseLinked>().await;
         assert_eq!((linked.len(), linked[0].version, linked[0].case.as_str()), (1, 7, name.as_str()));
+        // The history has a step for each version that was made here.
+        use proto::CaseEventKind::{Assigned, Linked, Opened, Transitioned};
+        let message = proto::ListCaseEventsRequest { case: name, ..Default::default() };
+        let steps = cases.list_case_events(request("acme", message)).await.unwrap().into_inner().case_events;
+        let told: Vec<_> = steps.iter().map(|step| (step.version, step.kind(), step.interaction.as_str())).collect();
+        let joined = again.interaction.as_str();
+        assert_eq!(told, [(1, Opened, ""), (3, Assigned, ""), (5, Transitioned, ""), (7, Linked, joined)]);
+        let last = &steps[3];
+        assert_eq!((last.from(), last.to()), (proto::CaseStatus::InProgress, proto::CaseStatus::InProgress));
+        assert_eq!((last.principal.as_str(), last.party.as_str(), &last.assignee), ("users/ana", "", &None));
+        assert!(last.recorded_time.is_some() && last.recorded_time == last.occurred_time);
         other.store.close().await;
         line.cx.store.close().await;
     }

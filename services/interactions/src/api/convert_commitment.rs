@@ -93,12 +93,14 @@ pub(super) fn to_commitment(view: CommitmentView, now: Timestamp) -> proto::Comm
 
 /// A step of a case's history.
 pub(super) fn to_case_event((step, text): (CaseMove, NoteText)) -> proto::CaseEvent {
-    let given = match &step.step {
-        Step::Given { to, interaction, .. } => Some((to.party, *interaction)),
-        Step::Moved | Step::Assigned(_) => None,
+    let (party, interaction) = match &step.step {
+        Step::Given { to, interaction, .. } => (to.party, Some(*interaction)),
+        Step::Linked(interaction) => (None, Some(*interaction)),
+        Step::Moved | Step::Assigned(_) => (None, None),
     };
     let (kind, assignee) = match (&step.step, step.from) {
         (Step::Given { .. }, _) => (proto::CaseEventKind::Reassigned, None),
+        (Step::Linked(_), _) => (proto::CaseEventKind::Linked, None),
         (Step::Assigned(assignee), _) => (proto::CaseEventKind::Assigned, assignee.as_ref()),
         (Step::Moved, None) => (proto::CaseEventKind::Opened, None),
         (Step::Moved, Some(_)) => (proto::CaseEventKind::Transitioned, None),
@@ -114,7 +116,7 @@ pub(super) fn to_case_event((step, text): (CaseMove, NoteText)) -> proto::CaseEv
         recorded_time: Some(wire::to_timestamp(step.recorded_at)),
         version: step.version,
         provenance: to_provenance(&step.source_system, &text.source_record_id, &text.actor, &text.reason),
-        party: to_party(given.and_then(|(party, _)| party)),
-        interaction: given.map(|(_, id)| InteractionName::new(id).to_string()).unwrap_or_default(),
+        party: to_party(party),
+        interaction: interaction.map(|id| InteractionName::new(id).to_string()).unwrap_or_default(),
     }
 }

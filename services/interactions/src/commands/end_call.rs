@@ -194,7 +194,8 @@ impl Followed {
             state.opened.push((row, item.scope.principal.clone()));
         }
         if let Some(case) = self.linked {
-            state.link(&(tenant.clone(), case), item.command.talk, item.now, out);
+            let EndCall { talk, told, .. } = &item.command;
+            state.link(&(tenant.clone(), case), *talk, &told.provenance.source_system, By::of(item), out);
         }
     }
 }

@@ -7,12 +7,13 @@ use rapport_types::{TenantId, Uuid};
 
 use super::pledges::pledges;
 use super::revision::Revision;
+use super::settle::By;
 use crate::domain::{CaseName, Held, MAX_LINKED, Match, Origin, Resolution, Route, Slug};
 use crate::events;
 use crate::store::{
-    CallRow, CallText, CaseMove, CaseRow, CommitmentRow, Follow, InteractionRow, alias_find, alias_origins, call_find,
-    call_legs, call_put, case_find, case_follow, case_hold, case_insert, case_link, case_waiting, commitment_follow,
-    identifier_find, interaction_stand, sealing, version_first,
+    CallRow, CallText, CaseMove, CaseRow, CommitmentRow, Follow, InteractionRow, Step, alias_find, alias_origins,
+    call_find, call_legs, call_put, case_find, case_follow, case_hold, case_insert, case_link, case_waiting,
+    commitment_follow, history_insert, identifier_find, interaction_stand, sealing, version_first,
 };
 
 /// What telling something of conversations costs: whatever their number, some fifteen statements.
@@ -58,7 +59,7 @@ pub(crate) struct Talks {
     pub(super) recorded: Vec<(TenantId, InteractionRow)>,
     pub(super) opened: Vec<(CaseRow, String)>,
     pub(super) follows: BTreeMap<Key, Follow>,
-    /// What the histories of those cases say of it.
+    /// What the histories of cases say of it.
     pub(super) steps: Vec<CaseMove>,
     /// The promises that were made in the interactions, by their names.
     pub(super) promises: HashMap<Key, CommitmentRow>,
@@ -215,13 +216,27 @@ impl Talks {
     }
 
     /// Links an interaction to a case that is there and waits, if it has room for one more.
-    pub(super) fn link(&mut self, case: &Key, interaction: Uuid, now: Timestamp, out: &mut Outbox) {
+    pub(super) fn link(&mut self, case: &Key, interaction: Uuid, source_system: &str, by: By<'_>, out: &mut Outbox) {
+        let now = by.now;
         let Some(row) = self.cases.get_mut(case).filter(|row| row.interactions.len() < MAX_LINKED) else { return };
         self.links.push((case.clone(), row.interactions.len(), interaction));
         row.interactions.push(interaction);
         row.case = row.case.linked();
         row.updated_at = now.max(row.updated_at);
         out.event(&case.0, CaseName::new(row.id), row.case.version, now, &events::case_linked(row, interaction, now));
+        self.steps.push(CaseMove {
+            tenant: case.0.clone(),
+            id: row.id,
+            from: Some(row.case.status()),
+            to: row.case.status(),
+            version: row.case.version,
+            occurred_at: now,
+            recorded_at: now,
+            principal: by.principal.to_owned(),
+            source_system: source_system.to_owned(),
+            sealed: None,
+            step: Step::Linked(interaction),
+        });
     }
 
     /// Writes what became of them.
@@ -231,11 +246,12 @@ impl Talks {
         version_first(tx, &state.recorded).await?;
         case_insert(tx, &state.opened).await?;
         let follows: Vec<Follow> = state.follows.into_values().collect();
-        case_follow(tx, &follows, &state.steps, &state.revision.keys).await?;
+        case_follow(tx, &follows, &state.revision.keys).await?;
         let pledged = state.promises.iter().filter(|(key, _)| state.pledged.contains(*key)).map(|(_, row)| row);
         commitment_follow(tx, pledged).await?;
         // With what else the same batch made of those cases.
         case_link(tx, &state.cases, &state.links).await?;
+        history_insert(tx, &state.steps).await?;
         Revision::apply(tx, state.revision).await
     }
 }

@@ -4,9 +4,8 @@ use rapport_store::sea_orm::{ConnectionTrait, DbErr, Value};
 use rapport_store::{Rows, Sql, StoreError, SubjectKeys, Tx};
 use rapport_types::{TenantId, Uuid};
 
-use super::case_history::history_insert;
+use super::CaseRow;
 use super::sealing::{self, Sealing, subject};
-use super::{CaseMove, CaseRow};
 use crate::domain::CaseStatus;
 
 /// A case that goes to another origin.
@@ -18,14 +17,9 @@ pub(crate) struct Follow {
     pub(crate) from: Uuid,
 }
 
-/// Writes whose cases are from now on, and the steps that say so. The notes of their histories go with them, sealed anew: whoever is erased is erased
+/// Writes whose cases are from now on. The notes of their histories go with them, sealed anew: whoever is erased is erased
 /// with all that was noted of them.
-pub(crate) async fn case_follow(
-    tx: &Tx,
-    cases: &[Follow],
-    steps: &[CaseMove],
-    keys: &SubjectKeys,
-) -> Result<(), StoreError> {
+pub(crate) async fn case_follow(tx: &Tx, cases: &[Follow], keys: &SubjectKeys) -> Result<(), StoreError> {
     if cases.is_empty() {
         return Ok(());
     }
@@ -65,7 +59,6 @@ pub(crate) async fn case_follow(
         }
     }
     notes.update_by(tx.db(), &["tenant", "case_id", "version"]).await?;
-    history_insert(tx, steps).await?;
     Ok(())
 }
 

@@ -45,19 +45,23 @@ pub(crate) enum Step {
         /// The interaction that it followed.
         interaction: Uuid,
     },
+    /// This interaction was linked to it.
+    Linked(Uuid),
 }
 
-/// Adds steps to the history of cases.
-pub(super) async fn history_insert(tx: &Tx, steps: &[CaseMove]) -> Result<(), DbErr> {
+/// Adds steps to the history of cases. An interaction that was linked stands where the one does that a case followed to
+/// another origin, and no origin stands beside it.
+pub(crate) async fn history_insert(tx: &Tx, steps: &[CaseMove]) -> Result<(), DbErr> {
     let mut rows = Rows::new("case_event", EVENT);
     for step in steps {
         let assignee = match &step.step {
-            Step::Moved | Step::Given { .. } => None,
             Step::Assigned(assignee) => assignee.as_ref(),
+            Step::Moved | Step::Given { .. } | Step::Linked(_) => None,
         };
-        let given = match &step.step {
-            Step::Given { to, named, interaction } => Some((to.id, *named, *interaction)),
-            Step::Moved | Step::Assigned(_) => None,
+        let (given, interaction) = match &step.step {
+            Step::Given { to, named, interaction } => (Some((to.id, *named)), Some(*interaction)),
+            Step::Linked(interaction) => (None, Some(*interaction)),
+            Step::Moved | Step::Assigned(_) => (None, None),
         };
         rows.push([
             step.tenant.as_str().into(),
@@ -73,9 +77,9 @@ pub(super) async fn history_insert(tx: &Tx, steps: &[CaseMove]) -> Result<(), Db
             matches!(step.step, Step::Assigned(_)).into(),
             assignee.map(|assignee| assignee.kind().code()).into(),
             assignee.map(Assignee::text).into(),
-            Value::Uuid(given.map(|(origin, _, _)| origin)),
-            given.is_some_and(|(_, named, _)| named).into(),
-            Value::Uuid(given.map(|(_, _, interaction)| interaction)),
+            Value::Uuid(given.map(|(origin, _)| origin)),
+            given.is_some_and(|(_, named)| named).into(),
+            Value::Uuid(interaction),
         ]);
     }
     rows.insert(tx.db()).await?;
@@ -134,12 +138,15 @@ fn read(tenant: &TenantId, row: &QueryResult) -> Result<CaseMove, DbErr> {
     let assigned: bool = row.try_get_by_index(10)?;
     let assignee: Option<(i16, String)> = row.try_get_by_index::<Option<i16>>(11)?.zip(row.try_get_by_index(12)?);
     let assignee = assignee.and_then(|(kind, text)| Assignee::stored(kind, text));
-    let given: Option<(Uuid, Uuid)> = row.try_get_by_index::<Option<Uuid>>(13)?.zip(row.try_get_by_index(15)?);
+    let (given, interaction): (Option<Uuid>, Option<Uuid>) = (row.try_get_by_index(13)?, row.try_get_by_index(15)?);
     let named: bool = row.try_get_by_index(14)?;
-    let step = match given {
-        Some((id, interaction)) => Step::Given { to: Origin { id, party: named.then_some(id) }, named, interaction },
-        None if assigned => Step::Assigned(assignee),
-        None => Step::Moved,
+    let step = match (given, interaction) {
+        (Some(id), Some(interaction)) => {
+            Step::Given { to: Origin { id, party: named.then_some(id) }, named, interaction }
+        }
+        (None, Some(interaction)) => Step::Linked(interaction),
+        _ if assigned => Step::Assigned(assignee),
+        _ => Step::Moved,
     };
     Ok(CaseMove {
         tenant: tenant.clone(),

@@ -27,7 +27,7 @@ pub(crate) use call::{CallRow, Said, call_find, call_legs, call_put};
 pub(crate) use call_text::{CallText, TransferText};
 pub(crate) use case_file::{CaseMove, CasePage, CaseRow, case_find, case_hold, case_insert, case_list, case_update};
 pub(crate) use case_follow::{Follow, case_follow, case_link, case_waiting};
-pub(crate) use case_history::{Step, case_assign, case_history, case_notes};
+pub(crate) use case_history::{Step, case_assign, case_history, case_notes, history_insert};
 pub(crate) use commitment::{
     CommitmentPage, CommitmentRow, commitment_due, commitment_find, commitment_insert, commitment_list,
     commitment_lock, commitment_update,
