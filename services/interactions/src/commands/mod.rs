@@ -4,6 +4,7 @@ mod amend_interaction;
 mod assign_case;
 mod begin_call;
 mod book_due;
+mod case_change;
 mod create_survey;
 mod end_call;
 mod end_commitment;

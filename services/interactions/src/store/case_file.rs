@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Filter;
 use super::by_time::{ByTime, of_origins};
-use super::case_history::{Step, history_insert};
+use super::case_history::{Step, changed, history_insert};
 use crate::domain::{Assignee, Case, CaseStatus, Origin};
 
 /// The columns of `case_file`, in the order in which rows are read and written.
@@ -117,7 +117,6 @@ pub(crate) async fn case_update(
     cases: &HashMap<(TenantId, Uuid), CaseRow>,
     moves: &[CaseMove],
 ) -> Result<(), StoreError> {
-    let moved: HashSet<(&TenantId, Uuid)> = moves.iter().map(|step| (&step.tenant, step.id)).collect();
     let mut rows = Rows::new(
         "case_file",
         &[
@@ -133,7 +132,7 @@ pub(crate) async fn case_update(
             "updated_at",
         ],
     );
-    for row in cases.values().filter(|row| moved.contains(&(&row.tenant, row.id))) {
+    for row in changed(cases, moves) {
         rows.push([
             row.tenant.as_str().into(),
             row.id.into(),

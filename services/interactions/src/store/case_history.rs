@@ -1,3 +1,5 @@
+use std::collections::{HashMap, HashSet};
+
 use rapport_store::sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use rapport_store::{Rows, Sql, Store, StoreError, Tx};
 use rapport_types::error::Error;
@@ -86,15 +88,24 @@ pub(crate) async fn history_insert(tx: &Tx, steps: &[CaseMove]) -> Result<(), Db
     Ok(())
 }
 
+/// Those of the cases that these steps are of.
+pub(super) fn changed<'a>(
+    cases: &'a HashMap<(TenantId, Uuid), CaseRow>,
+    steps: &[CaseMove],
+) -> impl Iterator<Item = &'a CaseRow> {
+    let changed: HashSet<(&TenantId, Uuid)> = steps.iter().map(|step| (&step.tenant, step.id)).collect();
+    cases.values().filter(move |row| changed.contains(&(&row.tenant, row.id)))
+}
+
 /// Writes to whom cases were given, and the steps that say so.
-pub(crate) async fn case_assign<'a>(
+pub(crate) async fn case_assign(
     tx: &Tx,
-    cases: impl Iterator<Item = &'a CaseRow>,
+    cases: &HashMap<(TenantId, Uuid), CaseRow>,
     steps: &[CaseMove],
 ) -> Result<(), StoreError> {
     let mut rows =
         Rows::new("case_file", &["tenant", "id", "version", "assignee_kind", "assignee", "assigned_at", "updated_at"]);
-    for row in cases {
+    for row in changed(cases, steps) {
         let (assignee, at) = row.assignment.clone().unzip();
         rows.push([
             row.tenant.as_str().into(),
