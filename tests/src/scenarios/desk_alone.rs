@@ -13,7 +13,8 @@ use rapport_testkit::sandbox::{Sandbox, Topology};
 use tonic::Streaming;
 
 use super::desk::{begin, context_of};
-use super::messages::{after, by_party, contact, now, person, phone, record};
+use super::desk_ties::tied;
+use super::messages::{after, by_party, contact, now, organization, person, phone, record, role};
 use super::relationships::{made, tie};
 use super::stage::{ACME, AGENT, Positions, Stage, next};
 
@@ -36,7 +37,11 @@ rapport_testkit::each_store! {
             let pid = stage.sandbox.pid(away).to_string();
             signal("-STOP", &pid);
             let mut watched = if away == "scoring" { Some(watch_a_stranger(&stage).await) } else { None };
+            let mut seen = if away == "stakeholders" { Some(watch(&stage, &cast.caller, &Positions::new()).await) } else { None };
             let paused = once_noticed(&stage, &cast, away).await;
+            if let Some(seen) = &mut seen {
+                a_conflict_stays(seen, &cast, away).await;
+            }
             signal("-CONT", &pid);
             while_away(&paused, &cast, away);
             if let Some(watched) = &mut watched {
@@ -62,15 +67,24 @@ fn signal(signal: &str, pid: &str) {
 }
 
 struct Cast {
+    /// Reports on us, and is employed by whoever competes with us.
     caller: stakeholders::Party,
+    rival: stakeholders::Party,
     unhappy: stakeholders::Party,
     call: Call,
 }
 
 /// A caller with an unhappy neighbour, whom the desk has heard of by the feeds alone.
 async fn cast(stage: &Stage) -> Cast {
-    let caller = stakeholders::Party { contact_media: vec![phone("+12025550301")], ..person("Last Known") };
+    let caller = stakeholders::Party {
+        contact_media: vec![phone("+12025550301")],
+        roles: vec![role("media")],
+        ..person("Last Known")
+    };
     let (caller, mut seen) = stage.party_at(caller).await;
+    let rival = stakeholders::Party { roles: vec![role("competitor")], ..organization("Rival") };
+    let rival = stage.party(rival).await;
+    made(stage, tie("employs", &rival, &caller)).await;
     let (unhappy, created) = stage.party_at(person("Sad Neighbour")).await;
     seen.extend(created);
     made(stage, tie("knows", &caller, &unhappy)).await;
@@ -106,7 +120,7 @@ async fn cast(stage: &Stage) -> Cast {
     // Answered once what the feeds told is known here; asked about a stranger, so that nothing of the cast is asked for.
     let stranger = About::Identifier(Identifier { scheme: "tel".into(), value: "+12025550399".into() });
     context_of(stage, stranger, &seen).await;
-    Cast { call: begin(stage, call).await, caller, unhappy }
+    Cast { call: begin(stage, call).await, caller, rival, unhappy }
 }
 
 /// The position at which scoring tells that the last of the facts up to a position moved a score.
@@ -150,16 +164,19 @@ async fn once_noticed(stage: &Stage, cast: &Cast, away: &str) -> AgentContext {
     }
 }
 
-/// The context of somebody of whom nobody asked, while scoring does not answer: their scores are still to come.
-async fn watch_a_stranger(stage: &Stage) -> Streaming<WatchAgentContextResponse> {
-    let (stranger, seen) = stage.party_at(person("Just In")).await;
+async fn watch(stage: &Stage, party: &stakeholders::Party, seen: &Positions) -> Streaming<WatchAgentContextResponse> {
     let request = WatchAgentContextRequest {
-        about: Some(watch_agent_context_request::About::Party(stranger.name)),
+        about: Some(watch_agent_context_request::About::Party(party.name.clone())),
         budget_ms: i32::try_from(BUDGET.as_millis()).expect("small"),
         ..Default::default()
     };
-    let watched = stage.desk(AGENT).watch_agent_context(at_least(request, &seen)).await;
-    let mut watched = watched.expect("watched").into_inner();
+    stage.desk(AGENT).watch_agent_context(at_least(request, seen)).await.expect("watched").into_inner()
+}
+
+/// The context of somebody of whom nobody asked, while scoring does not answer: their scores are still to come.
+async fn watch_a_stranger(stage: &Stage) -> Streaming<WatchAgentContextResponse> {
+    let (stranger, seen) = stage.party_at(person("Just In")).await;
+    let mut watched = watch(stage, &stranger, &seen).await;
     let first = next(&mut watched).await.context.expect("a context");
     let scores = first.scores.expect("scores");
     assert_eq!(status(&scores.status).state(), SectionState::Pending, "{scores:?}");
@@ -195,7 +212,43 @@ async fn in_time(stage: &Stage, cast: &Cast, away: &str) -> AgentContext {
     // What can never be reached is waited for within the budget too.
     let never = ask(&Positions::from([(away.to_owned(), i64::MAX)])).await;
     assert!(never.metadata().contains_key("rapport-stale"), "{away}: {:?}", never.metadata());
-    ask(&Positions::new()).await.into_inner()
+    let never = never.into_inner();
+    let rests_on =
+        [&never.card.as_ref().expect("a card").status, &never.network.as_ref().expect("a network").status].map(status);
+    // What the conflict rests on was asked for, and did not come; little time was left to read even what is kept of it.
+    assert!(away != "stakeholders" || rests_on.iter().all(|one| one.state() != SectionState::Fresh), "{rests_on:?}");
+    if rests_on.iter().all(|one| one.state() != SectionState::Pending) {
+        warned(&never.warnings, cast, away);
+    }
+    let context = ask(&Positions::new()).await.into_inner();
+    warned(&context.warnings, cast, away);
+    context
+}
+
+/// The conflict that the tie brings is known as long as nobody says that it is gone.
+#[track_caller]
+fn warned(warnings: &[ContextWarning], cast: &Cast, away: &str) {
+    let told = tied(warnings);
+    let ties: Vec<&String> = told.iter().flat_map(|(_, ties)| ties).map(|(party, _)| party).collect();
+    assert_eq!(ties, [&cast.rival.name], "{away}: {warnings:?}");
+}
+
+/// Nothing happens but that a service says nothing: whoever watches is told that what is shown is not fresh, and never that
+/// the conflict is gone.
+async fn a_conflict_stays(watched: &mut Streaming<WatchAgentContextResponse>, cast: &Cast, away: &str) {
+    let (mut card, mut network) = (false, false);
+    while !(card && network) {
+        let context = next(watched).await;
+        let (changed, context) = (context.changed, context.context.expect("a context"));
+        if changed.is_empty() || changed.iter().any(|field| field == "warnings") {
+            warned(&context.warnings, cast, away);
+        }
+        let stale = |section: Option<&SectionStatus>| section.map(|status| status.state() == SectionState::Stale);
+        let (of_card, of_network) =
+            (context.card.and_then(|one| one.status), context.network.and_then(|one| one.status));
+        card = stale(of_card.as_ref()).unwrap_or(card);
+        network = stale(of_network.as_ref()).unwrap_or(network);
+    }
 }
 
 fn status(status: &Option<SectionStatus>) -> &SectionStatus {

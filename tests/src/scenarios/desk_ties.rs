@@ -11,11 +11,12 @@ use rapport_testkit::asserts::{at_least, positions};
 use rapport_testkit::place::StorePlace;
 use rapport_testkit::sandbox::{Sandbox, Topology};
 use rapport_testkit::size;
+use tonic::Streaming;
 
 use super::desk::context_of;
 use super::messages::{now, organization, person, role};
 use super::relationships::{made_at, tie};
-use super::stage::{ACME, AGENT, Positions, Stage};
+use super::stage::{ACME, AGENT, Positions, Stage, next};
 
 /// How many ties the hub has.
 fn ties() -> usize {
@@ -36,22 +37,29 @@ rapport_testkit::each_store! {
         let sandbox = Sandbox::builder(rapport::modules).topology(Topology::OneProcess).place(place);
         let stage = Stage::open(sandbox).await;
         a_tie_brings_roles_together(&stage).await;
+        whoever_watches_is_told_of_a_conflict(&stage).await;
         a_person_stands_where_two_others_do(&stage).await;
         a_hub_costs_what_anybody_costs(&stage).await;
         stage.close().await;
     }
 }
 
-/// The conflicts that ties bring, each with those at their other ends; and that nothing is missing from who is near.
-async fn conflicts(stage: &Stage, of: &stakeholders::Party, seen: &Positions) -> Vec<(String, Vec<(String, String)>)> {
+/// A conflict that ties bring: what is told of it, and of each tie who is at its other end and what it is called.
+type Conflict = (String, Vec<(String, String)>);
+
+/// The conflicts that ties bring, as a context warns of them.
+pub(super) fn tied(warnings: &[ContextWarning]) -> Vec<Conflict> {
+    let tied = warnings.iter().filter(|one| one.kind() == WarningKind::TieConflict);
+    let through = |one: &ContextWarning| one.ties.iter().map(|tie| (tie.party.clone(), tie.label.clone())).collect();
+    tied.map(|one| (one.text.clone(), through(one))).collect()
+}
+
+/// The conflicts of a party; and that nothing is missing from who is near.
+async fn conflicts(stage: &Stage, of: &stakeholders::Party, seen: &Positions) -> Vec<Conflict> {
     let context = context_of(stage, About::Party(of.name.clone()), seen).await;
     let status = context.network.and_then(|network| network.status).expect("a status");
     assert_eq!(status.state(), SectionState::Fresh, "{status:?}");
-    let tied = context.warnings.into_iter().filter(|one| one.kind() == WarningKind::TieConflict);
-    let through = |one: &ContextWarning| -> Vec<(String, String)> {
-        one.ties.iter().map(|tie| (tie.party.clone(), tie.label.clone())).collect()
-    };
-    tied.map(|one| (one.text.clone(), through(&one))).collect()
+    tied(&context.warnings)
 }
 
 async fn holder(stage: &Stage, card: stakeholders::Party, role_type: &str) -> stakeholders::Party {
@@ -92,6 +100,50 @@ async fn a_tie_brings_roles_together(stage: &Stage) {
     let seen = end_tie(stage, &employs.name).await;
     assert_eq!(conflicts(stage, &journalist, &seen).await, []);
     assert_eq!(conflicts(stage, &rival, &seen).await, []);
+}
+
+/// Nobody asks again: the stream that is open tells the conflict when the tie comes into being, and when it is gone; and when
+/// the role at the other end is.
+async fn whoever_watches_is_told_of_a_conflict(stage: &Stage) {
+    let journalist = holder(stage, person("Watched While Hired"), "media").await;
+    let (rival, seen) = stage
+        .party_at(stakeholders::Party { roles: vec![role("competitor")], ..organization("Hires A Journalist") })
+        .await;
+    let request = WatchAgentContextRequest {
+        about: Some(watch_agent_context_request::About::Party(journalist.name.clone())),
+        ..Default::default()
+    };
+    let watched = stage.desk(AGENT).watch_agent_context(at_least(request, &seen)).await;
+    let mut watched = watched.expect("watched").into_inner();
+    let first = next(&mut watched).await.context.expect("a context");
+    assert_eq!(tied(&first.warnings), []);
+    let conflict = [(
+        "the party is media, and tied to one who is competitor (employs): who reports on us also competes with us"
+            .to_owned(),
+        vec![(rival.name.clone(), "is employed by".to_owned())],
+    )];
+    let (employs, _) = made_at(stage, tie("employs", &rival, &journalist)).await;
+    until_told(&mut watched, &conflict).await;
+    let request = stakeholders::EndRoleRequest { name: rival.roles[0].name.clone(), ..Default::default() };
+    stage.parties(ACME).end_role(request).await.expect("ended");
+    until_told(&mut watched, &[]).await;
+    let role = Some(role("competitor"));
+    let request = stakeholders::AssignRoleRequest { party: rival.name.clone(), role, ..Default::default() };
+    stage.parties(ACME).assign_role(request).await.expect("given");
+    until_told(&mut watched, &conflict).await;
+    end_tie(stage, &employs.name).await;
+    until_told(&mut watched, &[]).await;
+}
+
+/// Reads what changes until these are the conflicts that ties bring.
+async fn until_told(watched: &mut Streaming<WatchAgentContextResponse>, conflicts: &[Conflict]) {
+    loop {
+        let message = next(watched).await;
+        let warnings = message.context.expect("a context").warnings;
+        if message.changed.iter().any(|field| field == "warnings") && tied(&warnings) == conflicts {
+            return;
+        }
+    }
 }
 
 async fn a_person_stands_where_two_others_do(stage: &Stage) {

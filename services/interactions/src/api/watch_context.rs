@@ -2,8 +2,9 @@
 //!
 //! What this service records itself comes by its own feed, which every replica reads. What others said is learned by a
 //! consumer, in whichever process it runs, and kept in the database: a watcher looks there a few times a second whether
-//! something is newer. Either way the context is put together anew, and what differs from what was told is told. A
-//! watcher computes only while its reader takes what it is told, so a slow reader holds nothing up and gathers nothing.
+//! something is newer, and whether every service can still be heard. Either way the context is put together anew, and what
+//! differs from what was told is told. A watcher computes only while its reader takes what it is told, so a slow reader
+//! holds nothing up and gathers nothing.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ use super::context_change::{changed, kept, only, told, waits};
 use super::desk_context::{Composed, Of, Wanted};
 use super::desk_service::{Desk, MOST_BUDGET, until};
 use super::seen::{Behind, Seen as Asked};
-use crate::domain::{Identifier, MAX_CANDIDATES, SectionKind};
+use crate::domain::{Identifier, MAX_CANDIDATES, Medium, SectionKind};
 use crate::events;
 use crate::queries::TIES;
 use crate::store::{CallRow, Mark, Tie, alias_origins, call_find, holder_list, section_marks, tie_list};
@@ -83,9 +84,11 @@ fn ended(wanted: &Wanted, composed: &Composed) -> bool {
     matches!(wanted.about, Of::Call(_)) && composed.call.as_ref().is_some_and(CallRow::ended)
 }
 
-/// What the database holds that a context rests on, beside what this service records itself.
+/// What a context rests on, beside what this service records itself: what the database holds, and who can be heard.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
+    /// Of each other service whether it is away, and whether what it tells is not all applied.
+    unheard: [(bool, bool); 3],
     call: Option<CallRow>,
     sections: Vec<Mark>,
     ties: Vec<Tie>,
@@ -121,21 +124,28 @@ struct Watcher {
 }
 
 impl Basis {
-    /// What the database holds now.
+    /// What is there now.
     async fn look(&self, desk: &Desk, call: &Call) -> Result<Seen, Error> {
         let db = desk.cx.store.reader();
         let tenant = call.tenant();
-        let mut seen = Seen::default();
+        // That a service goes away is nothing that happens to anybody: nothing else would tell of it.
+        let about = desk.about(call, None, Medium::Phone, Instant::now());
+        let unheard = ["stakeholders", "scoring", "loyalty"].map(|source| {
+            let standing = about.standing(source);
+            (!standing.away.is_empty(), standing.lagging)
+        });
+        let mut seen = Seen { unheard, ..Seen::default() };
         if let Some(row) = &self.call {
             let names = std::iter::once((tenant.clone(), row.id)).collect();
             seen.call = call_find(db, &names).await.map_err(read_error)?.into_values().next();
         }
         if let Some(party) = self.party {
-            seen.sections = section_marks(db, tenant, &[party], None).await.map_err(read_error)?;
+            seen.sections = section_marks(db, tenant, &[party], &[]).await.map_err(read_error)?;
             seen.ties = tie_list(db, tenant, party, desk.cx.world.now(), TIES).await.map_err(read_error)?;
             let near: Vec<Uuid> = seen.ties.iter().map(|tie| tie.neighbor).collect();
-            let kind = Some(SectionKind::Scores);
-            seen.neighbors = section_marks(db, tenant, &near, kind).await.map_err(read_error)?;
+            // How they fare, and the roles that they hold.
+            let kinds = [SectionKind::Scores, SectionKind::Card];
+            seen.neighbors = section_marks(db, tenant, &near, &kinds).await.map_err(read_error)?;
         }
         if let Some(identifier) = &self.unclaimed {
             let index = super::index(&desk.cx.store, tenant, &identifier.comparable());

@@ -109,13 +109,13 @@ pub(crate) async fn section_held(
 /// Which section of whom is kept, and how new it is.
 pub(crate) type Mark = (Uuid, i16, String, i64, i64, i64);
 
-/// What is kept of some parties, of one sort or of all, without what it says: to notice that something was learned,
-/// whichever replica learned it.
+/// What is kept of some parties, of these sorts, or of all where none is named, without what it says: to notice that
+/// something was learned, whichever replica learned it.
 pub(crate) async fn section_marks(
     db: &impl ConnectionTrait,
     tenant: &TenantId,
     parties: &[Uuid],
-    kind: Option<SectionKind>,
+    kinds: &[SectionKind],
 ) -> Result<Vec<Mark>, DbErr> {
     if parties.is_empty() {
         return Ok(Vec::new());
@@ -124,8 +124,8 @@ pub(crate) async fn section_marks(
         .bind(tenant.as_str())
         .text(" AND ")
         .in_list("party", parties.iter().map(|party| Value::from(*party)).collect());
-    if let Some(kind) = kind {
-        sql = sql.text(" AND kind = ").bind(kind.code());
+    if !kinds.is_empty() {
+        sql = sql.text(" AND ").in_list("kind", kinds.iter().map(|kind| Value::from(kind.code())).collect());
     }
     let mut marks = Vec::new();
     for row in sql.all(db).await? {
