@@ -1,5 +1,5 @@
 //! `rapport rebuild desk`, as an operator runs it on a server that is stopped: what agents are told of everybody afterwards is
-//! what they were told before, but for how old it is.
+//! what they were told before, and holds as much of every feed, but for how old it is.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use rapport_testkit::sandbox::{Sandbox, Topology, rapport_binary};
 
 use super::desk::context_of;
 use super::messages::now;
-use super::projection::{Dice, history, settled};
+use super::projection::{Dice, heads, history, settled};
 use super::stage::{Positions, Stage};
 
 /// What a score may have decayed meanwhile, in millionths of a point, and an estimate moved.
@@ -26,7 +26,7 @@ rapport_testkit::each_store! {
         let mut stage = Stage::open(sandbox).await;
         let parties = history(&stage, &mut Dice(0x5851_f42d_4c95_7f2d), now()).await;
         settled(&stage, 0).await;
-        let before = contexts(&stage, &parties).await;
+        let (before, stood) = (contexts(&stage, &parties).await, heads(&stage).await);
         let config = stage.sandbox.config("interactions").to_owned();
         stage.sandbox.terminate("interactions").await;
         let rebuild = move || {
@@ -42,7 +42,9 @@ rapport_testkit::each_store! {
         assert!(said.contains("is forgotten") && said.trim_end().ends_with("projection is rebuilt"), "{said}");
         stage.sandbox.restart("interactions").await;
         settled(&stage, 0).await;
-        let after = contexts(&stage, &parties).await;
+        let (after, stand) = (contexts(&stage, &parties).await, heads(&stage).await);
+        // Nobody did anything meanwhile: only then do equal contexts hold the same of every feed.
+        assert_eq!(stood, stand, "vacuous: a service told something during the rebuild");
         let mut told = 0;
         for (before, after) in before.into_iter().zip(after) {
             told += usize::from(before.network.iter().any(|one| one.looked_at > 0))
@@ -62,10 +64,10 @@ async fn contexts(stage: &Stage, parties: &[String]) -> Vec<AgentContext> {
     let mut all = Vec::with_capacity(parties.len());
     for party in parties {
         all.push(loop {
-            let mut context = context_of(stage, About::Party(party.clone()), &Positions::new()).await;
+            let context = context_of(stage, About::Party(party.clone()), &Positions::new()).await;
             let late = |status: &SectionStatus| matches!(status.state(), SectionState::Pending | SectionState::Stale);
-            let missing = statuses(&mut context).into_iter().any(|status| late(status));
-            if !missing {
+            assert_eq!(context.statuses().count(), 10, "every section has a status");
+            if !context.statuses().any(|(_, status)| late(status)) {
                 break context;
             }
             assert!(started.elapsed() < PATIENCE, "{party} is never known in full: {context:?}");
@@ -74,31 +76,13 @@ async fn contexts(stage: &Stage, parties: &[String]) -> Vec<AgentContext> {
     all
 }
 
-fn statuses(context: &mut AgentContext) -> Vec<&mut SectionStatus> {
-    let all = [
-        context.caller.as_mut().and_then(|section| section.status.as_mut()),
-        context.card.as_mut().and_then(|section| section.status.as_mut()),
-        context.history.as_mut().and_then(|section| section.status.as_mut()),
-        context.cases.as_mut().and_then(|section| section.status.as_mut()),
-        context.promises.as_mut().and_then(|section| section.status.as_mut()),
-        context.scores.as_mut().and_then(|section| section.status.as_mut()),
-        context.value.as_mut().and_then(|section| section.status.as_mut()),
-        context.loyalty.as_mut().and_then(|section| section.status.as_mut()),
-        context.consents.as_mut().and_then(|section| section.status.as_mut()),
-        context.network.as_mut().and_then(|section| section.status.as_mut()),
-    ];
-    let all: Vec<&mut SectionStatus> = all.into_iter().flatten().collect();
-    assert_eq!(all.len(), 10, "every section has a status");
-    all
-}
-
 /// Field by field, but for when it was said and what time alone has moved.
 fn same(mut before: AgentContext, mut after: AgentContext) {
     drifted(&before, &after);
     for context in [&mut before, &mut after] {
         (context.as_of_time, context.spent_ms) = (None, 0);
-        for status in statuses(context) {
-            (status.as_of_time, status.age, status.position) = (None, None, 0);
+        for status in context.statuses_mut() {
+            (status.as_of_time, status.age) = (None, None);
         }
         for score in context.scores.iter_mut().flat_map(|section| &mut section.scores) {
             (score.as_of_time, score.value_micros, score.change_micros) = (None, 0, score.change_micros.map(|_| 0));
@@ -110,11 +94,18 @@ fn same(mut before: AgentContext, mut after: AgentContext) {
             value.lifetime_value.iter_mut().for_each(|money| (money.units, money.nanos) = (0, 0));
         }
         for near in context.network.iter_mut().flat_map(|section| &mut section.neighbors) {
-            (near.health_micros, near.reason) = (near.health_micros.map(|_| 0), String::new());
-            near.reasons.iter_mut().for_each(|reason| reason.text.clear());
+            (near.health_micros, near.reason) = (near.health_micros.map(|_| 0), scoreless(&near.reason));
+            near.reasons.iter_mut().for_each(|reason| reason.text = scoreless(&reason.text));
         }
     }
     assert_eq!(before, after);
+}
+
+/// A text about somebody near without the score in it: that decays, and is looked at as a number.
+fn scoreless(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("relationship health is ") else { return text.to_owned() };
+    let (_, after) = rest.split_once(" of 100").expect("a score is one of 100");
+    format!("{before}relationship health{after}")
 }
 
 /// What decays with time has moved no further than that.

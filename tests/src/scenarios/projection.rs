@@ -227,18 +227,24 @@ fn desk_store(stage: &Stage) -> &Store {
     stage.sandbox.running().store("interactions").expect("hosted")
 }
 
+/// Where each service's feed ends.
+pub(super) async fn heads(stage: &Stage) -> BTreeMap<String, i64> {
+    let mut heads = BTreeMap::new();
+    for service in ["stakeholders", "interactions", "scoring", "loyalty"] {
+        let store = stage.sandbox.running().store(service).expect("hosted");
+        heads.insert(service.to_owned(), store.feed_bounds().await.expect("read").1);
+    }
+    heads
+}
+
 /// Waits until every consumer has read every feed to its end, and nothing is to be asked for.
 pub(super) async fn settled(stage: &Stage, calm: usize) {
     let started = Instant::now();
     let mut before = BTreeMap::new();
     let mut same = calm;
     loop {
-        let mut heads = BTreeMap::new();
+        let heads = heads(stage).await;
         let mut all_read = true;
-        for service in ["stakeholders", "interactions", "scoring", "loyalty"] {
-            let store = stage.sandbox.running().store(service).expect("hosted");
-            heads.insert(service.to_owned(), store.feed_bounds().await.expect("read").1);
-        }
         for service in ["interactions", "scoring", "loyalty"] {
             let store = stage.sandbox.running().store(service).expect("hosted");
             let cursors = store.cursors().await.expect("read");
