@@ -17,7 +17,7 @@ use super::context::{About, Sections};
 use super::convert_call::{identifier, medium, to_identifier, to_resolution, to_transfers};
 use super::desk_service::{Desk, budget, until};
 use crate::domain::{CallName, Identifier, Match, Medium, PartyName, Resolution, Told};
-use crate::queries::{Asked, Asking, Found, find_caller, section_status};
+use crate::queries::{Asked, Asking, Found, ask_caller, known_caller, section_status};
 use crate::store::CallRow;
 
 /// What is asked for, checked.
@@ -191,8 +191,11 @@ impl Desk {
         let half = now + until.saturating_duration_since(now) / 2;
         let left = half.saturating_duration_since(now).max(Duration::from_millis(1));
         let asking = Asking::new(&self.cx, call.tenant(), left, call.traceparent.as_deref());
-        let caller =
-            find_caller(&self.cx.store, &asking, call.tenant(), identifier, country, half, self.away(call)).await?;
+        let (store, tenant) = (&self.cx.store, call.tenant());
+        let caller = match known_caller(store, tenant, identifier).await? {
+            Ok(caller) => caller,
+            Err(identifier) => ask_caller(store, &asking, tenant, identifier, country, half, self.away(call)).await?,
+        };
         Ok(Target {
             call: None,
             party: caller.resolution.party,

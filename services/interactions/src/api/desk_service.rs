@@ -18,7 +18,7 @@ use super::watch_context;
 use crate::commands::{BeginCall, EndCall, FollowUp, TransferCall};
 use crate::domain::{Disposition, Medium, Route, Told};
 use crate::options::InteractionOptions;
-use crate::queries::{Asking, Caller, Found, find_caller};
+use crate::queries::{Asking, Caller, Found, ask_caller, known_caller};
 use crate::store::{CallRow, alias_find, call_find, call_legs};
 use crate::workers::Memory;
 
@@ -136,16 +136,18 @@ impl Desk {
         let (id, talk) = self.ids(&call, &told);
         let until = until(started, budget);
         let behind = seen.wait(&self.cx, until).await;
-        let legs = self.legs(&call, talk).await?;
-        let caller = match legs.iter().find(|row| row.id == id && row.begun) {
+        let known = known_caller(store, call.tenant(), told.identifier.as_ref());
+        let (legs, known) = futures::future::try_join(self.legs(&call, talk), known).await?;
+        let caller = match (legs.iter().find(|row| row.id == id && row.begun), known) {
             // Told before: nobody is asked again.
-            Some(row) => Caller::unasked(row.resolution.clone()),
-            None => {
+            (Some(row), _) => Caller::unasked(row.resolution.clone()),
+            (None, Ok(caller)) => caller,
+            (None, Err(identifier)) => {
                 let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
                 let asking = Asking::new(&self.cx, call.tenant(), left, call.traceparent.as_deref());
                 let country = message.country_code.to_ascii_uppercase();
                 let away = self.away(&call);
-                find_caller(store, &asking, call.tenant(), told.identifier.as_ref(), &country, until, away).await?
+                ask_caller(store, &asking, call.tenant(), identifier, &country, until, away).await?
             }
         };
         let Caller { resolution, identifier, named, found } = caller;
@@ -266,7 +268,10 @@ impl Desk {
         let store = &self.cx.store;
         let Committed { reply: row, position, replayed } = committed;
         let text = row.open(store).await?;
-        let mut message = to_call(&row, &text, self.owner(&row).await?);
+        // What was just decided says whose the call is, but for whom an agent said it to be: those may be somebody else by now.
+        let asked = replayed || row.picked.is_some();
+        let owner = if asked { self.owner(&row).await? } else { row.whose().party };
+        let mut message = to_call(&row, &text, owner);
         if let Some(resolution) = &mut message.resolution {
             let about = self.about(call, None, Medium::Phone, Instant::now() + Duration::from_millis(200));
             let _old = about.introduce(resolution, named).await;

@@ -61,7 +61,7 @@ impl Command for BeginCall {
         let at = place(&mut legs, &key, *id, item.now);
         let leg = legs.get_mut(at).ok_or_else(lost)?;
         if leg.row.begun {
-            return Ok(leg.row.clone());
+            return Ok(state.known(&leg.row));
         }
         leg.row.begun = true;
         // The beginning says how it began, whatever else was told before it. What was erased stays so.

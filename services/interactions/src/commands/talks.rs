@@ -12,8 +12,8 @@ use crate::domain::{CaseName, Held, MAX_LINKED, Match, Origin, Resolution, Route
 use crate::events;
 use crate::store::{
     CallRow, CallText, CaseMove, CaseRow, CommitmentRow, Follow, InteractionRow, Step, alias_find, alias_origins,
-    call_find, call_legs, call_put, case_find, case_follow, case_hold, case_insert, case_link, case_waiting,
-    commitment_follow, history_insert, identifier_find, interaction_stand, sealing, version_first,
+    call_put, call_told, case_find, case_follow, case_hold, case_insert, case_link, case_waiting, commitment_follow,
+    history_insert, identifier_find, interaction_stand, sealing, version_first,
 };
 
 /// What telling something of conversations costs: whatever their number, some fifteen statements.
@@ -82,9 +82,12 @@ impl Talks {
     /// Reads all that may be needed.
     pub(super) async fn load(tx: &Tx, wanted: &[Wanted<'_>]) -> Result<Talks, StoreError> {
         let talks: HashSet<Key> = wanted.iter().map(|one| (one.tenant.clone(), one.talk)).collect();
-        let mut rows = call_legs(tx.db(), &talks).await?;
-        let strays = strays(tx, wanted, &mut rows).await?;
-        let standing = interaction_stand(tx.db(), &talks).await?;
+        let calls = wanted.iter().filter_map(|one| Some((one.tenant.clone(), one.call?))).collect();
+        let (rows, strays) = strays(wanted, &talks, call_told(tx, &talks, &calls).await?);
+        // A conversation is recorded together with a leg of it, and its legs stay. Other interactions have none.
+        let other = wanted.iter().filter(|one| one.call.is_none()).map(|one| (one.tenant.clone(), one.talk));
+        let recorded = rows.iter().map(|row| (row.tenant.clone(), row.talk)).chain(other).collect();
+        let standing = interaction_stand(tx.db(), &recorded).await?;
         let indexes: HashSet<Key> =
             wanted.iter().filter_map(|one| Some((one.tenant.clone(), one.route?.index()?))).collect();
         let held = identifier_find(tx.db(), &indexes).await?;
@@ -96,6 +99,9 @@ impl Talks {
         let mut origins = Origins { whose: BTreeMap::new(), bare: HashSet::new() };
         for row in &rows {
             origins.of_leg(row);
+        }
+        for row in strays.values() {
+            origins.add(&row.tenant, [row.origin.id]);
         }
         for ((tenant, _), row) in &standing {
             origins.add(tenant, [row.subject]);
@@ -167,7 +173,13 @@ impl Talks {
 
     /// A call that had ended before there were conversations.
     pub(super) fn stray(&self, tenant: &TenantId, call: Uuid) -> Option<CallRow> {
-        self.strays.get(&(tenant.clone(), call)).cloned()
+        self.strays.get(&(tenant.clone(), call)).map(|row| self.known(row))
+    }
+
+    /// A call of which nothing new is told, and whose it is as far as it is known in this transaction.
+    pub(super) fn known(&self, row: &CallRow) -> CallRow {
+        let party = self.owner(&row.tenant, row.origin);
+        CallRow { origin: Origin { party, ..row.origin }, ..row.clone() }
     }
 
     /// The legs of a conversation, to be changed and put back.
@@ -256,28 +268,24 @@ impl Talks {
     }
 }
 
-/// Calls that are known from before there were conversations: one that goes on joins the conversation that is told of,
-/// one that has ended stays by itself.
-async fn strays(tx: &Tx, wanted: &[Wanted<'_>], rows: &mut Vec<CallRow>) -> Result<HashMap<Key, CallRow>, StoreError> {
-    let known: HashSet<Key> = rows.iter().map(|row| (row.tenant.clone(), row.id)).collect();
+/// The legs of conversations, and calls that are known from before there were any, by their ids: one that goes on joins the
+/// conversation that is told of, one that has ended stays by itself.
+fn strays(wanted: &[Wanted<'_>], talks: &HashSet<Key>, found: Vec<CallRow>) -> (Vec<CallRow>, HashMap<Key, CallRow>) {
     let asked = wanted.iter().filter_map(|one| Some(((one.tenant.clone(), one.call?), one.talk)));
-    let asked: HashMap<Key, Uuid> = asked.filter(|(call, _)| !known.contains(call)).collect();
-    let mut strays = HashMap::new();
-    if asked.is_empty() {
-        return Ok(strays);
-    }
-    for (call, mut row) in call_find(tx.db(), &asked.keys().cloned().collect()).await? {
-        match asked.get(&call) {
-            Some(talk) if !row.ended() => {
-                row.talk = *talk;
-                rows.push(row);
-            }
-            _ => {
-                strays.insert(call, row);
-            }
+    let asked: HashMap<Key, Uuid> = asked.collect();
+    let (mut rows, mut strays) = (Vec::with_capacity(found.len()), HashMap::new());
+    for mut row in found {
+        let call = (row.tenant.clone(), row.id);
+        if talks.contains(&(row.tenant.clone(), row.talk)) {
+            rows.push(row);
+        } else if let Some(talk) = asked.get(&call).filter(|_| !row.ended()) {
+            row.talk = *talk;
+            rows.push(row);
+        } else {
+            strays.insert(call, row);
         }
     }
-    Ok(strays)
+    (rows, strays)
 }
 
 /// The origins that something may come under.

@@ -49,30 +49,43 @@ impl Caller {
     }
 }
 
-/// Finds who is behind an identifier: in the own index first, then by asking the stakeholders service until `until`.
-/// Nobody is recorded, and a service that does not answer is no failure; one that is known to be `away` is not asked.
+/// Who is behind an identifier, as far as nobody has to be asked: by the own index. Else the identifier to ask about.
 ///
 /// # Errors
 /// Unavailable, when the own database does not answer.
-pub(crate) async fn find_caller(
+pub(crate) async fn known_caller<'a>(
+    store: &Store,
+    tenant: &TenantId,
+    identifier: Option<&'a Identifier>,
+) -> Result<Result<Caller, &'a Identifier>, Error> {
+    let Some(identifier) = identifier.filter(|identifier| !identifier.withheld()) else {
+        let withheld = Resolution::new(Match::Withheld, "the identifier was withheld", Vec::new());
+        return Ok(Ok(Caller::plain(withheld, None, Found::Before)));
+    };
+    let keys = std::iter::once((tenant.clone(), index(store, tenant, identifier))).collect();
+    let held = identifier_find(store.reader(), &keys).await.map_err(read_error)?.into_values().next();
+    let party = held.and_then(|held| held.party).ok_or(identifier);
+    Ok(party.map(|party| Caller::plain(Resolution::resolved(party, HOLDS), Some(identifier), Found::Index)))
+}
+
+fn index(store: &Store, tenant: &TenantId, identifier: &Identifier) -> Uuid {
+    store.blind(tenant, "identifier", &identifier.comparable())
+}
+
+/// Asks the stakeholders service until `until` who is behind an identifier. Nobody is recorded, and a service that does not
+/// answer is no failure; one that is known to be `away` is not asked.
+///
+/// # Errors
+/// Unavailable, when the own database does not answer.
+pub(crate) async fn ask_caller(
     store: &Store,
     asking: &Asking<'_>,
     tenant: &TenantId,
-    identifier: Option<&Identifier>,
+    identifier: &Identifier,
     country_code: &str,
     until: Instant,
     away: bool,
 ) -> Result<Caller, Error> {
-    let Some(identifier) = identifier.filter(|identifier| !identifier.withheld()) else {
-        let withheld = Resolution::new(Match::Withheld, "the identifier was withheld", Vec::new());
-        return Ok(Caller::plain(withheld, None, Found::Before));
-    };
-    let index = store.blind(tenant, "identifier", &identifier.comparable());
-    let keys = std::iter::once((tenant.clone(), index)).collect();
-    let held = identifier_find(store.reader(), &keys).await.map_err(read_error)?.into_values().next();
-    if let Some(party) = held.and_then(|held| held.party) {
-        return Ok(Caller::plain(Resolution::resolved(party, HOLDS), Some(identifier), Found::Index));
-    }
     let asked = Box::pin(async {
         if away {
             return Err(Error::new(Kind::Unavailable, reason::PEER_UNAVAILABLE, "the service is known to be away"));
@@ -87,6 +100,7 @@ pub(crate) async fn find_caller(
             Ok(Caller::plain(unknown, Some(identifier), Found::Asked))
         }
         Ok(Err(_)) | Err(_) => {
+            let index = index(store, tenant, identifier);
             let holders = holder_list(store.reader(), tenant, index, MAX_CANDIDATES).await.map_err(read_error)?;
             Ok(Caller::plain(guessed(&holders), Some(identifier), Found::Guessed))
         }

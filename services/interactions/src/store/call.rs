@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use prost::Message;
 use rapport_store::sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
@@ -375,6 +375,36 @@ pub(crate) async fn call_legs(
     let mut found = call_by(db, "conversation", talks).await?;
     found.sort_by_key(|row| row.id);
     Ok(found)
+}
+
+/// All legs of these conversations, and these calls, to whichever conversation they belong; each once.
+pub(crate) async fn call_told(
+    tx: &Tx,
+    talks: &HashSet<(TenantId, Uuid)>,
+    calls: &HashSet<(TenantId, Uuid)>,
+) -> Result<Vec<CallRow>, DbErr> {
+    let mut by_tenant: HashMap<&TenantId, [Vec<Value>; 2]> = HashMap::new();
+    for (at, wanted) in [talks, calls].into_iter().enumerate() {
+        for (tenant, id) in wanted {
+            if let Some(ids) = by_tenant.entry(tenant).or_default().get_mut(at) {
+                ids.push(Value::from(*id));
+            }
+        }
+    }
+    let select = format!("SELECT {} FROM call_leg WHERE tenant = ", COLUMNS.join(", "));
+    let mut found = BTreeMap::new();
+    for (tenant, [talks, calls]) in by_tenant {
+        let mut sql = Sql::new(tx.db(), &select).bind(tenant.as_str()).text(" AND ").in_list("conversation", talks);
+        if !calls.is_empty() {
+            let other = format!(" UNION ALL {select}");
+            sql = sql.text(&other).bind(tenant.as_str()).text(" AND ").in_list("id", calls);
+        }
+        for row in sql.all(tx.db()).await? {
+            let row = read(tenant, &row)?;
+            found.insert((tenant.clone(), row.id), row);
+        }
+    }
+    Ok(found.into_values().collect())
 }
 
 async fn call_by(
