@@ -6,6 +6,7 @@
 pub mod csv_table;
 pub mod demo;
 pub mod doctor;
+pub mod patience;
 
 use rapport_server::Module;
 

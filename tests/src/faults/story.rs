@@ -125,36 +125,27 @@ rapport_testkit::each_store! {
         let mut sandbox = sandbox.start().await;
         let purchases = Purchases::parse("test.csv", PURCHASES.as_bytes()).expect("purchases");
         let options = Options::new(purchases, World::system().now().as_micros());
-        let mut between = 0;
         for run in 0..runs {
             let (moments, mut shown) = mpsc::unbounded_channel();
             let telling = tell(clients(&sandbox, &token(run)), options.clone(), moments);
-            // Another process at each card, and one in the midst of what comes between two cards; in each run another one
-            // at the same card.
+            // One process after the other without pause: at a card, or at a moment that no step chooses.
             let killing = async {
                 let (mut kills, mut amid) = (0, 0);
-                let mut card = shown.recv().await;
-                while card.is_some() {
+                loop {
+                    let moment = Duration::from_millis((kills as u64 * 37 + run as u64 * 53) % 20);
+                    tokio::select! {
+                        biased;
+                        card = shown.recv() => if card.is_none() { break },
+                        () = tokio::time::sleep(moment) => amid += 1,
+                    }
                     kill(&mut sandbox, kills + run).await;
                     kills += 1;
-                    let moment = Duration::from_millis((kills as u64 * 37 + run as u64 * 53) % 150);
-                    card = tokio::select! {
-                        biased;
-                        card = shown.recv() => card,
-                        () = tokio::time::sleep(moment) => {
-                            kill(&mut sandbox, kills + run).await;
-                            kills += 1;
-                            amid += 1;
-                            shown.recv().await
-                        }
-                    };
                 }
                 (kills, amid)
             };
             let (report, (kills, amid)) = tokio::join!(telling, killing);
             println!("{kills} kills, {amid} of them between two cards");
-            assert!(kills >= 8, "vacuous: only {kills} kills");
-            between += amid;
+            assert!(kills >= 10 && amid >= 3, "vacuous: only {kills} kills, {amid} of them between two cards");
 
             // Told again in peace: nothing was lost, nothing is there twice.
             let again = tell_in_peace(&clients(&sandbox, &token(run)), &options).await;
@@ -167,7 +158,6 @@ rapport_testkit::each_store! {
             assert_eq!(again.context_after.last.iter().filter(|row| row.kind == "survey-response").count(), 1);
             assert_books(&sandbox, &token(run)).await;
         }
-        assert!(between >= runs, "vacuous: only {between} kills between two cards");
         sandbox.stop().await;
     }
 }

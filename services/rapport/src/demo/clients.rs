@@ -24,19 +24,17 @@ use rapport_proto::stakeholders::v1::identity_service_client::IdentityServiceCli
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
 use rapport_proto::stakeholders::v1::privacy_service_client::PrivacyServiceClient;
 use rapport_proto::stakeholders::v1::relationship_service_client::RelationshipServiceClient;
-use rapport_rpc::{Transport, error_of, header};
-use rapport_types::error::Kind;
+use rapport_rpc::{Transport, header};
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
 use super::trouble::Trouble;
+use crate::patience::tried;
 
 /// How long one unary call may take.
 const CALL: Duration = Duration::from_secs(20);
 /// How long a read may lag behind the writes before the demo gives up, over all its tries.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often a call is tried.
-const TRIES: u32 = 9;
 
 /// Clients of the four services, sharing one memory of what has been written.
 #[derive(Clone, Debug)]
@@ -219,13 +217,12 @@ impl Clients {
         Q: Clone,
         F: AsyncFn(Request<Q>) -> Result<Response<P>, Status>,
     {
-        let response = self
-            .tried(method, async || {
-                let mut request = Request::new(message.clone());
-                request.set_timeout(CALL);
-                call(request).await
-            })
-            .await?;
+        let answered = tried(async || {
+            let mut request = Request::new(message.clone());
+            request.set_timeout(CALL);
+            call(request).await
+        });
+        let response = answered.await.map_err(Trouble::refused(method))?;
         if let Some(position) = text(&response, header::POSITION) {
             self.remember(&position);
         }
@@ -244,7 +241,8 @@ impl Clients {
     {
         let begun = Instant::now();
         loop {
-            let response = self.tried(method, async || call(self.fresh(message.clone())).await).await?;
+            let answered = tried(async || call(self.fresh(message.clone())).await);
+            let response = answered.await.map_err(Trouble::refused(method))?;
             match text(&response, header::STALE) {
                 None => return Ok(response.into_inner()),
                 Some(reached) if begun.elapsed() > PATIENCE => {
@@ -252,27 +250,6 @@ impl Clients {
                 }
                 Some(_) => {}
             }
-        }
-    }
-
-    async fn tried<P>(
-        &self,
-        method: &'static str,
-        call: impl AsyncFn() -> Result<Response<P>, Status>,
-    ) -> Result<Response<P>, Trouble> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let error = match call().await {
-                Ok(response) => return Ok(response),
-                Err(status) => error_of(status),
-            };
-            let passing = matches!(error.kind, Kind::Unavailable | Kind::Exhausted | Kind::Conflict);
-            if !passing || tries >= TRIES {
-                return Err(Trouble::Call { method, error: Box::new(error) });
-            }
-            let pause = error.retry_after.unwrap_or(Duration::from_millis(25 << tries)).min(Duration::from_secs(5));
-            tokio::time::sleep(pause).await;
         }
     }
 }

@@ -1,20 +1,20 @@
 //! Sends interactions over StreamInteractions and follows the acknowledgements.
 
+use std::time::Duration;
+
 use futures::stream;
 use rapport_proto::interactions::v1 as ix;
 use rapport_rpc::error_of;
-use rapport_types::error::Kind;
-use std::time::Duration;
+use rapport_types::error::Error;
+use tonic::{Code, Status};
 
 use super::clients::Clients;
 use super::screen::Show;
 use super::trouble::Trouble;
+use crate::patience::{Patience, passing};
 
 /// Items of one message.
 const CHUNK: usize = 500;
-/// How often a broken stream is opened again.
-const TRIES: u32 = 6;
-
 const METHOD: &str = "StreamInteractions";
 
 /// Sends all items and returns when each is durable. A stream that breaks is opened again and goes on after what was
@@ -29,30 +29,25 @@ pub(super) async fn send(
     }
     let total = items.len();
     let mut through = 0;
-    let mut tries = 0;
+    let mut patience = Patience::new();
     while through < total {
         let before = through;
-        match once(clients, &items, &mut through, show).await? {
-            None => {}
-            Some(error) => {
-                tries = if through > before { 1 } else { tries + 1 };
-                if tries >= TRIES || !matches!(error.kind, Kind::Unavailable | Kind::Exhausted | Kind::Conflict) {
-                    return Err(Trouble::Call { method: METHOD, error: Box::new(error) });
-                }
-                tokio::time::sleep(error.retry_after.unwrap_or(Duration::from_millis(50 << tries))).await;
-            }
+        let Some(error) = once(clients, &items, &mut through, show).await? else { continue };
+        if through > before {
+            patience = Patience::new();
         }
+        patience.bear(error).await.map_err(Trouble::refused(METHOD))?;
     }
     Ok(())
 }
 
-/// One stream: until everything is acknowledged (None), or it broke (the error).
+/// One stream: until everything is acknowledged (None), or it broke or an item was refused for now (the error).
 async fn once(
     clients: &Clients,
     items: &[ix::StreamItem],
     through: &mut usize,
     show: &mut dyn Show,
-) -> Result<Option<rapport_types::error::Error>, Trouble> {
+) -> Result<Option<Error>, Trouble> {
     let messages: Vec<ix::StreamInteractionsRequest> = items[*through..]
         .chunks(CHUNK)
         .map(|chunk| ix::StreamInteractionsRequest { items: chunk.to_vec(), receipts: false })
@@ -65,7 +60,7 @@ async fn once(
         let answer = match answers.message().await {
             Ok(Some(answer)) => answer,
             Ok(None) if *through < items.len() => {
-                return Ok(Some(rapport_types::error::Error::unavailable(
+                return Ok(Some(Error::unavailable(
                     "the stream ended before everything was acknowledged",
                     Duration::from_millis(200),
                 )));
@@ -74,12 +69,24 @@ async fn once(
             Err(status) => return Ok(Some(error_of(status))),
         };
         if let Some(failed) = answer.errors.first() {
-            return Err(refused(items, failed));
+            let error = refusal(failed);
+            if !passing(error.kind) {
+                return Err(refused(items, failed));
+            }
+            // All from that item on is sent again; the request ids tell what is there already.
+            *through = usize::try_from(failed.sequence - 1).unwrap_or(0).clamp(*through, items.len());
+            return Ok(Some(error));
         }
         clients.remember(&answer.position);
         *through = usize::try_from(answer.committed_through).unwrap_or(0).clamp(*through, items.len());
         show.progress("interactions", *through, items.len());
     }
+}
+
+/// The refusal of one item, as a call would have been refused.
+fn refusal(failed: &ix::StreamItemError) -> Error {
+    let (code, message) = failed.error.as_ref().map_or((0, ""), |error| (error.code, error.message.as_str()));
+    error_of(Status::new(Code::from_i32(code), message))
 }
 
 fn refused(items: &[ix::StreamItem], failed: &ix::StreamItemError) -> Trouble {

@@ -44,6 +44,13 @@ pub enum Trouble {
     Output(io::Error),
 }
 
+impl Trouble {
+    /// The trouble that a refusal of this RPC is.
+    pub(super) fn refused(method: &'static str) -> impl FnOnce(Error) -> Self {
+        move |error| Self::Call { method, error: Box::new(error) }
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

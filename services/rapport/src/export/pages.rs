@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use rapport::patience::tried;
 use rapport_proto::interactions::v1::interaction_service_client::InteractionServiceClient;
 use rapport_proto::interactions::v1::{Attribution, Identifier, Interaction, ListInteractionsRequest};
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
@@ -14,7 +15,6 @@ use rapport_rpc::Transport;
 use rapport_types::error::Error;
 
 use crate::import::key::{key_of, key_text};
-use crate::import::tried;
 
 /// Rows of a page.
 const PAGE: i32 = 500;

@@ -1,6 +1,7 @@
 //! Interactions: recorded in batches. Participants named by an identifier are resolved by the service itself.
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use rapport::patience::tried;
 use rapport_proto::interactions::v1::interaction_service_client::InteractionServiceClient;
 use rapport_proto::interactions::v1::record_result::Result as Recorded;
 use rapport_proto::interactions::v1::{BatchRecordInteractionsRequest, Interaction, RecordItem, RecordResult};
@@ -8,7 +9,7 @@ use rapport_rpc::Transport;
 use rapport_types::error::Error;
 
 use super::key::Keys;
-use super::request::{patient, tried};
+use super::request::patient;
 use super::rows::Reject;
 use super::{Outcome, Record, refusal};
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use rapport::patience::tried;
 use rapport_proto::stakeholders::v1::identity_service_client::IdentityServiceClient;
 use rapport_proto::stakeholders::v1::{
     IdentifierQuery, IdentifierStrength, Party, PartyIdentifier, ResolvePartyRequest,
@@ -10,7 +11,6 @@ use rapport_proto::stakeholders::v1::{
 use rapport_rpc::Transport;
 use rapport_types::error::Error;
 
-use super::request::tried;
 use super::rows::Reject;
 
 /// Looks parties up and remembers them.

@@ -35,7 +35,7 @@ use progress::Progress;
 use rejects::Rejects;
 pub(crate) use rejects::quoted;
 use request::RequestIds;
-pub(crate) use request::{stopped, tried};
+pub(crate) use request::stopped;
 use rows::{Reject, Row, Rows};
 
 /// Rows of a batch, which are as many as a call takes, and bytes of them.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use futures::stream::{self, StreamExt};
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use prost_types::FieldMask;
+use rapport::patience::tried;
 use rapport_proto::stakeholders::v1::create_party_result::Result as Made;
 use rapport_proto::stakeholders::v1::identity_service_client::IdentityServiceClient;
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
@@ -19,7 +20,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::key::{Found, Keys, key_of};
-use super::request::{patient, tried};
+use super::request::patient;
 use super::rows::Reject;
 use super::{Outcome, Record, refusal};
 

@@ -1,9 +1,9 @@
 //! What a server refuses, as the reject of a row.
 
+use rapport::patience::passing;
 use rapport_proto::{interactions, stakeholders};
 use rapport_types::error::{Error, Kind};
 
-use super::request::passing;
 use super::rows::Reject;
 
 /// What a row that sets a party apart takes beside the permission to write parties, and the field by which it does.

@@ -1,18 +1,14 @@
-//! Request ids that an import makes again when it is started again, and what to do when a call is refused.
+//! Request ids that an import makes again when it is started again, and how it ends when a call is refused.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rapport_rpc::error_of;
 use rapport_types::error::{Error, Kind};
 use sha2::{Digest, Sha256};
-use tonic::{Request, Status};
+use tonic::Request;
 use uuid::{Builder, Uuid, Variant, Version};
 
 use crate::failure::Failure;
-
-/// How long a server that is away, full or contended is asked again.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A call with the longest deadline that a server grants: what is given up halfway is recorded all the same, and asked for again.
 pub(crate) fn patient<T>(message: T) -> Request<T> {
@@ -51,31 +47,6 @@ fn named(parts: &[&[u8]]) -> Uuid {
         *byte = *from;
     }
     Builder::from_bytes(bytes).with_variant(Variant::RFC4122).with_version(Version::Sha1).into_uuid()
-}
-
-/// Whether asking again may help.
-pub(crate) fn passing(kind: Kind) -> bool {
-    matches!(kind, Kind::Unavailable | Kind::Exhausted | Kind::Conflict | Kind::Deadline)
-}
-
-/// Calls until it is answered, or refused for good, or patience is over.
-///
-/// # Errors
-/// The refusal.
-pub(crate) async fn tried<P>(call: impl AsyncFn() -> Result<P, Status>) -> Result<P, Error> {
-    let begun = Instant::now();
-    let mut pause = Duration::from_millis(50);
-    loop {
-        let error = match call().await {
-            Ok(answer) => return Ok(answer),
-            Err(status) => error_of(status),
-        };
-        if !passing(error.kind) || begun.elapsed() > PATIENCE {
-            return Err(error);
-        }
-        tokio::time::sleep(error.retry_after.unwrap_or(pause).min(Duration::from_secs(5))).await;
-        pause = (pause * 2).min(Duration::from_secs(2));
-    }
 }
 
 /// The end of an import whose calls are refused whatever they carry.

@@ -2,6 +2,7 @@
 
 use futures::stream::{self, StreamExt};
 use prost_types::FieldMask;
+use rapport::patience::tried;
 use rapport_proto::stakeholders::v1::relationship_service_client::RelationshipServiceClient;
 use rapport_proto::stakeholders::v1::{
     CreateRelationshipRequest, ListRelationshipsRequest, Relationship, UpdateRelationshipRequest,
@@ -13,7 +14,6 @@ use rapport_types::reason;
 use uuid::Uuid;
 
 use super::key::Keys;
-use super::request::tried;
 use super::rows::Reject;
 use super::{Outcome, Record, refusal};
 
