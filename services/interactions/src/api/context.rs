@@ -245,20 +245,19 @@ impl<'a> About<'a> {
         let key = self.party.map(|party| self.key(party, S::KIND, facet));
         let held = key.as_ref().and_then(|key| book.get(key));
         let at = self.cx.world.now();
-        if self.permitted(S::PERMISSION).is_ok() {
-            let floor = self.key(Uuid::nil(), S::KIND, "");
-            let floor = book.get(&floor).map_or(0, |floor| floor.wanted);
-            if let Some(section) = serve::<S>(held, floor, standing, at).filter(|section| usable(section)) {
-                return Told { section, keep: None, nothing: false };
-            }
+        let floor = book.get(&self.key(Uuid::nil(), S::KIND, "")).map_or(0, |floor| floor.wanted);
+        if self.permitted(S::PERMISSION).is_ok()
+            && let Some(section) = serve::<S>(held, floor, standing, at).filter(|section| usable(section))
+        {
+            return Told { section, keep: None, nothing: false };
         }
         // Whatever the feed told of the section, its service knows.
-        let wanted = held.map_or(0, |held| held.wanted);
+        let wanted = held.map_or(floor, |held| held.wanted.max(floor));
         let asked = Asked { at, position: standing.position.max(wanted) };
         // The way of one context in many, and a long one: it has room of its own, so that the others stay small.
         let heard = Box::pin(ask()).await;
         let nothing = matches!(heard, Heard::Nothing(_));
-        let (section, new) = settle(heard, asked, held);
+        let (section, new) = settle(heard, asked, held, floor);
         Told { section, keep: key.zip(new), nothing }
     }
 

@@ -53,11 +53,7 @@ impl About<'_> {
             return Influence::default();
         }
         // Somebody may be near who was not when it was said.
-        let of_all = |section: &InfluenceSection| {
-            let status = section.status.as_ref();
-            status.is_some_and(|status| status.state() == proto::SectionState::Missing)
-                || ids.iter().all(|id| section.knows(*id))
-        };
+        let of_all = |section: &InfluenceSection| section.nothing() || ids.iter().all(|id| section.knows(*id));
         let ask = async || {
             if let Err(unasked) = self.permitted(InfluenceSection::PERMISSION) {
                 return unasked.into();

@@ -166,15 +166,16 @@ pub(crate) fn turning(status: proto::SectionStatus, said: Option<&proto::Section
 }
 
 /// What is shown of a section, and what is to be kept of it: the answer where there is one, else the last that was
-/// known, else a mark.
-pub(crate) fn settle<S: Section>(heard: Heard<S>, asked: Asked, held: Option<&Held>) -> (S, Option<Known>) {
+/// known, else a mark. Something that speaks of everybody was told up to `floor`.
+pub(crate) fn settle<S: Section>(heard: Heard<S>, asked: Asked, held: Option<&Held>, floor: i64) -> (S, Option<Known>) {
     use proto::SectionState::{Fresh, Missing, Pending, Redacted, Stale};
     let known = held.and_then(|held| held.known.as_ref());
     let reason = why(&heard, S::SOURCE);
+    let lacks = held.is_none_or(|held| held.lacks(floor));
     let mut keep = None;
     let (mut section, status) = match heard {
         Heard::Said(mut said) => {
-            keep = worth_keeping(said.encode_to_vec(), S::KIND, asked, held);
+            keep = worth_keeping(said.encode_to_vec(), S::KIND, asked, known.filter(|_| !lacks));
             let status = section_status(S::SOURCE, Fresh, reason, Some(asked));
             let status = turning(status, said.status().take().as_ref());
             (said, status)
@@ -188,7 +189,7 @@ pub(crate) fn settle<S: Section>(heard: Heard<S>, asked: Asked, held: Option<&He
             let status = section_status(S::SOURCE, Missing, reason, Some(asked));
             if matches!(S::KIND, SectionKind::Value | SectionKind::Influence) {
                 let plain = nothing::<S>(&status.reason).encode_to_vec();
-                keep = worth_keeping(plain, S::KIND, asked, held);
+                keep = worth_keeping(plain, S::KIND, asked, known.filter(|_| !lacks));
             }
             (S::default(), status)
         }
@@ -198,11 +199,8 @@ pub(crate) fn settle<S: Section>(heard: Heard<S>, asked: Asked, held: Option<&He
             match known.and_then(|known| Some((S::decode(known.plain.as_slice()).ok()?, known))) {
                 Some((mut last, known)) => {
                     let said = Asked { at: known.as_of, position: known.position };
-                    let state = match last.status().take() {
-                        Some(nothing) if nothing.state() == Missing => Missing,
-                        _ if held.is_some_and(Held::behind) => Pending,
-                        _ => Stale,
-                    };
+                    *last.status() = None;
+                    let state = if lacks { Pending } else { Stale };
                     (last, section_status(S::SOURCE, state, reason, Some(said)))
                 }
                 None => (S::default(), section_status(S::SOURCE, Pending, reason, None)),
@@ -223,10 +221,9 @@ pub(crate) fn nothing<S: Section>(reason: &str) -> S {
     section
 }
 
-fn worth_keeping(plain: Vec<u8>, kind: SectionKind, asked: Asked, held: Option<&Held>) -> Option<Known> {
-    let known = held.and_then(|held| held.known.as_ref());
-    let old =
-        held.is_none_or(Held::behind) || known.is_none_or(|known| asked.at.micros_since(known.as_of) > KEPT_MICROS);
+/// What was said, where it says more than what is known already and lacks nothing.
+fn worth_keeping(plain: Vec<u8>, kind: SectionKind, asked: Asked, known: Option<&Known>) -> Option<Known> {
+    let old = known.is_none_or(|known| asked.at.micros_since(known.as_of) > KEPT_MICROS);
     // Scores and values move with every moment: those are worth a write now and then alone.
     let moves = matches!(kind, SectionKind::Scores | SectionKind::Value);
     let differs = !moves && known.is_some_and(|known| known.plain != plain);
@@ -260,25 +257,39 @@ mod tests {
 
     #[test]
     fn an_answer_is_fresh_and_kept_when_it_says_something_new() {
-        let (section, keep) = settle(Heard::Said(card("Ana")), asked(1), Some(&known("Anna")));
+        let (section, keep) = settle(Heard::Said(card("Ana")), asked(1), Some(&known("Anna")), 0);
         assert_eq!((section.display_name.as_str(), state(&section)), ("Ana", (proto::SectionState::Fresh, 7)));
         assert_eq!(keep.unwrap().as_of, asked(1).at);
-        assert!(settle(Heard::Said(card("Ana")), asked(1), Some(&known("Ana"))).1.is_none());
-        assert!(settle(Heard::Said(card("Ana")), asked(61), Some(&known("Ana"))).1.is_some());
-        assert!(settle(Heard::Said(card("Ana")), asked(1), None).1.is_some());
+        assert!(settle(Heard::Said(card("Ana")), asked(1), Some(&known("Ana")), 0).1.is_none());
+        assert!(settle(Heard::Said(card("Ana")), asked(61), Some(&known("Ana")), 0).1.is_some());
+        assert!(settle(Heard::Said(card("Ana")), asked(1), None, 0).1.is_some());
+    }
+
+    #[test]
+    fn that_there_is_nothing_is_no_answer_once_everybody_was_spoken_of() {
+        let worth = |orders| proto::ValueSection { expected_purchases: Some(orders), ..Default::default() };
+        let plain = nothing::<proto::ValueSection>("no model was fitted yet").encode_to_vec();
+        let held = Held { known: Some(Known { position: 3, as_of: asked(0).at, plain }), wanted: 3 };
+        let late = |floor| settle(Heard::<proto::ValueSection>::Late, asked(1), Some(&held), floor).0.status.unwrap();
+        assert_eq!((late(3).state(), late(3).position), (proto::SectionState::Stale, 3));
+        assert_eq!((late(4).state(), late(4).position), (proto::SectionState::Pending, 3));
+        // And what is said then is kept, though such figures move with every moment.
+        let kept = settle(Heard::Said(worth(2.0)), asked(1), Some(&held), 4).1.unwrap();
+        let held = Held { known: Some(kept), wanted: 3 };
+        assert!(settle(Heard::Said(worth(1.9)), asked(2), Some(&held), 4).1.is_none());
     }
 
     #[test]
     fn without_an_answer_the_last_known_is_stale_and_nothing_known_is_pending() {
         let down =
             || Heard::<proto::CardSection>::Failed(Error::new(Kind::Unavailable, reason::PEER_UNAVAILABLE, "gone"));
-        let (section, keep) = settle(down(), asked(9), Some(&known("Ana")));
+        let (section, keep) = settle(down(), asked(9), Some(&known("Ana")), 0);
         assert_eq!((section.display_name.as_str(), state(&section)), ("Ana", (proto::SectionState::Stale, 3)));
         assert_eq!(section.status.unwrap().reason, "stakeholders is not there");
         assert!(keep.is_none());
-        let (section, _) = settle(Heard::<proto::CardSection>::Late, asked(9), None);
+        let (section, _) = settle(Heard::<proto::CardSection>::Late, asked(9), None, 0);
         assert_eq!(state(&section), (proto::SectionState::Pending, 0));
-        let (section, _) = settle(Heard::<proto::CardSection>::Forbidden("a.b.read"), asked(9), Some(&known("Ana")));
+        let (section, _) = settle(Heard::<proto::CardSection>::Forbidden("a.b.read"), asked(9), Some(&known("Ana")), 0);
         assert_eq!((section.display_name.as_str(), state(&section).0), ("", proto::SectionState::Redacted));
     }
 }

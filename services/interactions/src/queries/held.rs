@@ -39,7 +39,7 @@ pub(crate) fn serve<S: Section>(held: Option<&Held>, floor: i64, standing: &Stan
         // What cannot be read is taken for past: its service is asked.
         wire::timestamp(time).map_or(true, |turn| turn <= now)
     });
-    let behind = held.behind() || known.position < floor || turned;
+    let behind = held.lacks(floor) || turned;
     let old = now.micros_since(known.as_of) > OLD_MICROS;
     let (state, reason) = if !standing.away.is_empty() {
         // Nobody waits for a service that is known to be away.
@@ -56,7 +56,10 @@ pub(crate) fn serve<S: Section>(held: Option<&Held>, floor: i64, standing: &Stan
     let said = Some(Asked { at: known.as_of, position });
     let kept = section.status().take();
     let status = match &kept {
-        Some(nothing) if nothing.state() == Missing => section_status(S::SOURCE, Missing, nothing.reason.clone(), said),
+        // That there is nothing is said without a mark only where that is sure too.
+        Some(nothing) if (state, nothing.state()) == (Fresh, Missing) => {
+            section_status(S::SOURCE, Missing, nothing.reason.clone(), said)
+        }
         _ => section_status(S::SOURCE, state, reason, said),
     };
     *section.status() = Some(turning(status, kept.as_ref()));
@@ -139,6 +142,11 @@ mod tests {
         let status = section.status.unwrap();
         assert_eq!((status.state(), status.position), (Missing, 9));
         assert_eq!(status.reason, "the party is no member");
+        // Whoever is away may know of something by now.
+        let away = Standing { away: "gone".to_owned(), ..standing() };
+        let section: proto::LoyaltySection = serve(Some(&held), 0, &away, Timestamp::from_micros(NOW)).unwrap();
+        let status = section.status.unwrap();
+        assert_eq!((status.state(), status.reason.as_str()), (Stale, "gone"));
     }
 
     #[test]

@@ -51,6 +51,11 @@ impl InfluenceSection {
         InfluenceSection { status: None, near: near.collect() }
     }
 
+    /// Whether there is nothing to say of anybody.
+    pub(crate) fn nothing(&self) -> bool {
+        self.near.is_empty()
+    }
+
     /// Whether it was asked for of a party.
     pub(crate) fn knows(&self, party: Uuid) -> bool {
         self.near.iter().any(|one| one.party == party.as_bytes())

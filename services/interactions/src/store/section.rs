@@ -79,7 +79,12 @@ pub(crate) struct Held {
 impl Held {
     /// Whether something is known to have happened that is not in it.
     pub(crate) fn behind(&self) -> bool {
-        self.known.as_ref().is_none_or(|known| known.position < self.wanted)
+        self.lacks(0)
+    }
+
+    /// The same, where something that speaks of everybody was told up to `floor`.
+    pub(crate) fn lacks(&self, floor: i64) -> bool {
+        self.known.as_ref().is_none_or(|known| known.position < self.wanted.max(floor))
     }
 }
 
