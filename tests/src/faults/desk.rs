@@ -7,26 +7,31 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::future::{join_all, try_join_all};
-use prost::Message as _;
-use rapport_proto::events::v1::SubscribeRequest;
+use prost::Name;
+use rapport_proto::events::v1::{Event, SubscribeRequest, SubscribeResponse};
 use rapport_proto::interactions::v1::desk_service_client::DeskServiceClient;
 use rapport_proto::interactions::v1::get_agent_context_request::About;
 use rapport_proto::interactions::v1::*;
 use rapport_proto::loyalty::v1::AdjustBalanceRequest;
-use rapport_proto::scoring::v1::ScoreMoved;
+use rapport_proto::scoring::v1::{
+    ClvModelFamily, ClvModelFitted, ClvStatus, FitClvModelRequest, GetClvRequest, ScoreMoved, ValueMoved,
+};
 use rapport_proto::stakeholders::v1 as stakeholders;
 use rapport_testkit::asserts::{Bearer, position, positions};
 use rapport_testkit::place::StorePlace;
 use rapport_testkit::sandbox::{Sandbox, Topology};
 use rapport_testkit::size;
 use tokio::task::JoinHandle;
+use tonic::Streaming;
 
-use super::desk_truth::{Part, Tally, Truth, told_of};
+use super::desk_truth::{Part, Tally, Truth, alike, told_of, worth};
+use crate::club::dollars;
 use crate::scenarios::advocacy::{Club, enrolled, program};
 use crate::scenarios::desk::begin;
 use crate::scenarios::messages::{after, by_party, contact, now, person, phone, record};
 use crate::scenarios::relationships::{made_at, tie};
-use crate::scenarios::stage::{ACME, AGENT, Stage, fresh, next};
+use crate::scenarios::stage::{ACME, AGENT, Positions, Stage, fresh, next};
+use crate::scenarios::value::fit;
 
 static SERVICES: [&str; 3] = ["stakeholders", "scoring", "loyalty"];
 const BUDGET: Duration = Duration::from_millis(150);
@@ -104,6 +109,25 @@ async fn rest(time: Duration) {
     }
 }
 
+fn one_fact_more(truth: &Truth, n: usize) {
+    let count: i64 = truth.now(n, Part::Scores).parse().expect("a count");
+    truth.send(n, Part::Scores, (count + 1).to_string());
+}
+
+/// What an event says, if it is of this sort.
+fn read<M: Name + Default>(event: &Event) -> Option<M> {
+    let data = event.data.as_ref().filter(|data| data.type_url.ends_with(&M::full_name()))?;
+    Some(M::decode(data.value.as_slice()).expect("a message of its type"))
+}
+
+/// What scoring says that a party is worth.
+async fn worth_of(stage: &Stage, party: &str) -> String {
+    let request = GetClvRequest { party: party.into(), ..Default::default() };
+    let clv = stage.values(ACME).get_clv(request).await.expect("read").into_inner();
+    assert_eq!(clv.status(), ClvStatus::Estimated, "{clv:?}");
+    worth(&clv.model, clv.p_alive, clv.expected_purchases, clv.clv.as_ref())
+}
+
 /// Somebody who calls.
 struct Caller {
     party: String,
@@ -135,7 +159,13 @@ impl House {
     async fn cast(stage: &Stage, truth: &Truth) -> House {
         let club = program(stage).await;
         let callers = join_all((0..size::pick(4, 24)).map(|n| caller(stage, &club, truth, n))).await;
-        House { callers, club }
+        let house = House { callers, club };
+        house.fitted(stage, &house.ordered(stage, truth, 0).await).await;
+        for (n, caller) in house.callers.iter().enumerate() {
+            truth.send(n, Part::Value, worth_of(stage, &caller.party).await);
+            truth.know(n, Part::Value, 0);
+        }
+        house
     }
 
     /// All that can change of everybody does, in every service.
@@ -154,30 +184,101 @@ impl House {
         .await;
     }
 
-    /// Everybody complains, and scoring tells what came of it.
+    /// Everybody complains, then orders, and then a model is fitted anew; scoring tells what came of each.
     async fn scores_move(&self, stage: &Stage, truth: &Truth) {
+        let types = ["ScoreMoved", "ValueMoved", "ClvModelFitted"];
         let request = SubscribeRequest {
             source: "scoring".into(),
-            types: vec!["rapport.scoring.v1.ScoreMoved".into()],
+            types: types.map(|kind| format!("rapport.scoring.v1.{kind}")).into(),
             start_at_end: true,
             ..Default::default()
         };
         let mut feed = stage.feed("scoring", ACME).subscribe(request).await.expect("subscribed").into_inner();
-        let mut awaited: BTreeMap<String, usize> = BTreeMap::new();
         for (n, caller) in self.callers.iter().enumerate() {
-            awaited.insert(caller.party.clone(), n);
-            let count: i64 = truth.now(n, Part::Scores).parse().expect("a count");
-            truth.send(n, Part::Scores, (count + 1).to_string());
+            one_fact_more(truth, n);
             complain(stage, truth, n, &caller.party).await;
         }
+        self.told(&mut feed, truth, &[Part::Scores]).await;
+
+        let round = self.callers[0].open.lock().unwrap().count + 1;
+        let everybody = 0..self.callers.len();
+        for n in everybody.clone() {
+            one_fact_more(truth, n);
+            truth.send(n, Part::Value, String::new());
+        }
+        let seen = self.ordered(stage, truth, round).await;
+        self.told(&mut feed, truth, &[Part::Scores, Part::Value]).await;
+        self.valued(stage, truth).await;
+
+        everybody.clone().for_each(|n| truth.send(n, Part::Value, String::new()));
+        let model = self.fitted(stage, &seen).await;
+        // It speaks of everybody.
+        let position = loop {
+            let mut events = next(&mut feed).await.events.into_iter();
+            let told = |event: &Event| read::<ClvModelFitted>(event).is_some_and(|fitted| fitted.model == model);
+            if let Some(fitted) = events.find(told) {
+                break fitted.position;
+            }
+        };
+        everybody.for_each(|n| truth.know(n, Part::Value, position));
+        self.valued(stage, truth).await;
+    }
+
+    /// Everybody orders something; in the first round what they have so far, once, now and then, or all the time: of those
+    /// who are all alike a model says the same whatever they order.
+    async fn ordered(&self, stage: &Stage, truth: &Truth, round: i64) -> Positions {
+        let mut seen = Positions::new();
+        for (n, caller) in self.callers.iter().enumerate() {
+            let (before, apart) = [(1, 0), (2, 120), (5, 40), (25, 8)][n % 4];
+            let days =
+                if round == 0 { (0..before).map(|at| 300 - apart * at).collect() } else { vec![100 - 7 * round] };
+            for day in &days {
+                let money = Some(dollars(20 + day % 7 + before));
+                let amount = Some(Amount { kind: AmountKind::Order.into(), money });
+                let order = contact("order", by_party(&caller.party), after(now(), -day * 86_400));
+                let order = record(Interaction { amount, ..order });
+                let answer = stage.interactions(ACME).record_interaction(order).await.expect("recorded");
+                seen.extend(positions(answer.metadata()));
+            }
+            if round == 0 {
+                truth.send(n, Part::Scores, days.len().to_string());
+                truth.know(n, Part::Scores, 0);
+            }
+        }
+        seen
+    }
+
+    /// The name of a model that is fitted on everything up to there.
+    async fn fitted(&self, stage: &Stage, seen: &Positions) -> String {
+        let asked = FitClvModelRequest { family: ClvModelFamily::MbgNbd.into(), ..Default::default() };
+        let fitted = fit(stage, ACME, asked, seen).await;
+        assert!(fitted.error.is_none(), "{fitted:?}");
+        fitted.result
+    }
+
+    /// What scoring says that everybody is worth now.
+    async fn valued(&self, stage: &Stage, truth: &Truth) {
+        for (n, caller) in self.callers.iter().enumerate() {
+            truth.learn(n, Part::Value, worth_of(stage, &caller.party).await);
+        }
+    }
+
+    /// Reads the feed until scoring has told of everybody that these moved.
+    async fn told(&self, feed: &mut Streaming<SubscribeResponse>, truth: &Truth, parts: &[Part]) {
+        let callers = || self.callers.iter().enumerate();
+        let mut awaited: BTreeMap<(Part, String), usize> = callers()
+            .flat_map(|(n, caller)| parts.iter().map(move |part| ((*part, caller.party.clone()), n)))
+            .collect();
         while !awaited.is_empty() {
-            for event in next(&mut feed).await.events {
-                let data = event.data.as_ref().expect("an event carries its message");
-                let moved = ScoreMoved::decode(data.value.as_slice()).expect("a moved score");
-                if moved.definition == "scoreDefinitions/relationship-health"
-                    && let Some(n) = awaited.remove(&moved.party)
-                {
-                    truth.know(n, Part::Scores, event.position);
+            for event in next(feed).await.events {
+                let health = |moved: &ScoreMoved| moved.definition == "scoreDefinitions/relationship-health";
+                let moved = match (read::<ValueMoved>(&event), read::<ScoreMoved>(&event).filter(health)) {
+                    (Some(value), _) => (Part::Value, value.party),
+                    (None, Some(score)) => (Part::Scores, score.party),
+                    (None, None) => continue,
+                };
+                if let Some(n) = awaited.remove(&moved) {
+                    truth.know(n, moved.0, event.position);
                 }
             }
         }
@@ -196,7 +297,8 @@ impl House {
                 let context = stage.desk(AGENT).get_agent_context(request).await.expect("a context").into_inner();
                 let told = |part: &Part| {
                     let (status, said) = part.said(&context);
-                    status.is_some_and(|status| status.state() == SectionState::Fresh) && said == truth.now(n, *part)
+                    status.is_some_and(|status| status.state() == SectionState::Fresh)
+                        && alike(&said, &truth.now(n, *part))
                 };
                 if Part::ALL.iter().all(told) {
                     break;
@@ -258,8 +360,6 @@ async fn caller(stage: &Stage, club: &Club, truth: &Truth, n: usize) -> Caller {
     truth.send(n, Part::Consents, false.to_string());
     truth.know(n, Part::Consents, seen["stakeholders"]);
     consented(stage, truth, n, &party.name).await;
-    truth.send(n, Part::Scores, 0.to_string());
-    truth.know(n, Part::Scores, 0);
     let member = enrolled(stage, club, &party.name).await;
     truth.send(n, Part::Loyalty, 0.to_string());
     truth.know(n, Part::Loyalty, 0);

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rapport_proto::interactions::v1::{AgentContext, SectionState, SectionStatus};
+use rapport_proto::types::v1::Money;
 use rapport_testkit::size;
 
 /// A feed that says nothing is noticed after 3.5 seconds, what is at hand and not applied after one: until then a section
@@ -12,6 +13,9 @@ use rapport_testkit::size;
 const UNNOTICED: Duration = Duration::from_millis(4_500);
 const HASTE: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What an estimate may have moved while nothing happened but that time went by, of itself; of a small one, of two.
+const DRIFT: f64 = 0.005;
 
 /// A part of a context that can be told true from false.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +28,8 @@ pub(super) enum Part {
     Loyalty,
     /// How many facts the score rests on.
     Scores,
+    /// What the party is likely to be worth, and by which model.
+    Value,
     /// Who the caller is, by name.
     Caller,
     /// How many near are told of: one, who complains, while the tie holds.
@@ -38,11 +44,12 @@ pub(super) enum Part {
 
 impl Part {
     /// All of them.
-    pub(super) const ALL: [Part; 9] = [
+    pub(super) const ALL: [Part; 10] = [
         Part::Card,
         Part::Consents,
         Part::Loyalty,
         Part::Scores,
+        Part::Value,
         Part::Caller,
         Part::Network,
         Part::History,
@@ -55,7 +62,7 @@ impl Part {
         match self {
             Part::Card | Part::Consents | Part::Caller | Part::Network => "stakeholders",
             Part::Loyalty => "loyalty",
-            Part::Scores => "scoring",
+            Part::Scores | Part::Value => "scoring",
             Part::History | Part::Cases | Part::Promises => "interactions",
         }
     }
@@ -94,6 +101,13 @@ impl Part {
                 let count = health.map(|score| score.contribution_count).unwrap_or_default();
                 (section.and_then(|section| section.status.as_ref()), count.to_string())
             }
+            Part::Value => {
+                let section = context.value.as_ref();
+                let worth = section.map(|one| {
+                    worth(&one.model, one.alive_probability, one.expected_purchases, one.lifetime_value.as_ref())
+                });
+                (section.and_then(|section| section.status.as_ref()), worth.unwrap_or_default())
+            }
             Part::Caller => {
                 let section = context.caller.as_ref();
                 let candidates = section.and_then(|section| section.resolution.as_ref()).map(|one| &one.candidates);
@@ -125,6 +139,25 @@ impl Part {
             }
         }
     }
+}
+
+/// What somebody is likely to be worth, as a context tells it.
+pub(super) fn worth(model: &str, alive: Option<f64>, purchases: Option<f64>, money: Option<&Money>) -> String {
+    let money = money.map(|money| money.units as f64 + f64::from(money.nanos) / 1e9);
+    let figure = |figure: Option<f64>| figure.map_or_else(|| "none".to_owned(), |figure| format!("{figure:.6}"));
+    format!("{model} {} {} {}", figure(alive), figure(purchases), figure(money))
+}
+
+/// Whether two say the same. What has a decimal point is an estimate, which moves a little with every moment; anything else
+/// is what it is.
+pub(super) fn alike(one: &str, other: &str) -> bool {
+    let figure = |word: &str| word.parse::<f64>().ok().filter(|_| word.contains('.'));
+    let near = |one: f64, other: f64| (one - other).abs() <= DRIFT * one.abs().max(other.abs()).max(2.0);
+    let same = |(one, other): (&str, &str)| {
+        one == other || figure(one).zip(figure(other)).is_some_and(|(one, other)| near(one, other))
+    };
+    let (words, others): (Vec<&str>, Vec<&str>) = (one.split(' ').collect(), other.split(' ').collect());
+    words.len() == others.len() && words.into_iter().zip(others).all(same)
 }
 
 /// The first of some, and how many there are.
@@ -176,6 +209,16 @@ impl Truth {
         self.facts.lock().unwrap().entry((party, part)).or_default().push(fact);
     }
 
+    /// A change that has left, and whose service says what came of it.
+    pub(super) fn learn(&self, party: usize, part: Part, value: String) {
+        let mut facts = self.facts.lock().unwrap();
+        let facts = facts.get_mut(&(party, part)).expect("it was sent");
+        let last = facts.len() - 1;
+        let before = last.checked_sub(1).map(|before| facts[before].value.clone());
+        assert!(before.is_none_or(|before| !alike(&before, &value)), "vacuous: nothing came of it: {value}");
+        facts[last].value = value;
+    }
+
     /// It is acknowledged.
     pub(super) fn know(&self, party: usize, part: Part, position: i64) {
         let mut facts = self.facts.lock().unwrap();
@@ -223,7 +266,7 @@ impl Truth {
                 SectionState::Stale | SectionState::Pending if !status.reason.is_empty() => {
                     tally.marked += 1;
                     let last = facts.iter().rev().find(|fact| fact.known.is_some_and(|known| known < asked));
-                    tally.outdated += usize::from(last.is_some_and(|last| last.value != said));
+                    tally.outdated += usize::from(last.is_some_and(|last| !alike(&last.value, &said)));
                 }
                 other => return Err(format!("{part:?} of party {party} is {other:?}: {status:?}")),
             }
@@ -237,17 +280,95 @@ impl Truth {
 fn holds(facts: &[Fact], n: usize, said: &str, asked: Instant, answered: Instant) -> bool {
     let fact = &facts[n];
     let over = facts.get(n + 1).and_then(|next| next.known).is_some_and(|known| known < asked);
-    fact.value == said && fact.sent <= answered && !over
+    alike(&fact.value, said) && fact.sent <= answered && !over
 }
 
 /// Whether fact `n` may be told without a mark.
 fn possible(facts: &[Fact], n: usize, said: &str, position: i64, asked: Instant, answered: Instant) -> bool {
     let fact = &facts[n];
-    if fact.value != said || fact.sent > answered {
+    if !alike(&fact.value, said) || fact.sent > answered {
         return false;
     }
     // Nothing newer, or nothing that had to be known yet; and never beside the position of what it lacks.
     let Some(next) = facts.get(n + 1) else { return true };
     let unnoticed = UNNOTICED + size::pick(PATIENCE, HASTE);
     position < next.position && next.known.is_none_or(|known| asked <= known + unnoticed)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use rapport_proto::interactions::v1::ValueSection;
+
+    use super::*;
+
+    const BEFORE: &str = "clvModels/1 0.900000 2.000000 40.000000";
+    const NOW: &str = "clvModels/1 0.950000 3.000000 60.000000";
+
+    /// Somebody of whom everything but their worth has been the same for ever: that was told at a position of the feed, and
+    /// another one after it.
+    fn truth() -> Truth {
+        let truth = Truth::default();
+        for part in Part::ALL {
+            let always = part.said(&context(BEFORE, SectionState::Fresh, 0)).1;
+            truth.send(0, part, always);
+            truth.know(0, part, 3);
+        }
+        truth.send(0, Part::Value, String::new());
+        truth.learn(0, Part::Value, NOW.to_owned());
+        truth.know(0, Part::Value, 7);
+        truth
+    }
+
+    fn context(worth: &str, state: SectionState, position: i64) -> AgentContext {
+        let mut words = worth.split(' ');
+        let model = words.next().unwrap().to_owned();
+        let mut figure = || words.next().unwrap().parse::<f64>().unwrap();
+        let (alive, purchases, money) = (figure(), figure(), figure());
+        let value = ValueSection {
+            model,
+            alive_probability: Some(alive),
+            expected_purchases: Some(purchases),
+            lifetime_value: Some(Money { units: money as i64, ..Money::default() }),
+            ..ValueSection::default()
+        };
+        let mut context = AgentContext { value: Some(value), ..AgentContext::default() };
+        macro_rules! fresh {
+            ($($section:ident)+) => {$(
+                let status = SectionStatus { state: SectionState::Fresh.into(), position: 9, ..Default::default() };
+                context.$section.get_or_insert_default().status = Some(status);
+            )+};
+        }
+        fresh!(caller card history cases scores loyalty consents network promises);
+        let reason = if state == SectionState::Fresh { "" } else { "scoring is not there" }.to_owned();
+        let status = SectionStatus { state: state.into(), position, reason, ..Default::default() };
+        context.value.as_mut().unwrap().status = Some(status);
+        context
+    }
+
+    #[test]
+    fn a_worth_that_is_not_true_is_found_out() {
+        let truth = truth();
+        let judged = |worth: &str, state, position, late: Duration| {
+            let at = Instant::now() + late;
+            truth.judge(0, (at, at), &context(worth, state, position), &mut BTreeMap::new())
+        };
+        let soon = Duration::ZERO;
+        let long_after = UNNOTICED + PATIENCE + HASTE;
+        assert_eq!(judged(NOW, SectionState::Fresh, 7, long_after), Ok(()));
+        // A little later it is a little less.
+        assert_eq!(judged("clvModels/1 0.949000 2.999000 60.000000", SectionState::Fresh, 7, soon), Ok(()));
+        // The one before it may be told for a while, by whoever does not say that it knows better.
+        assert_eq!(judged(BEFORE, SectionState::Fresh, 6, soon), Ok(()));
+        assert_eq!(judged(BEFORE, SectionState::Stale, 6, long_after), Ok(()));
+        for (worth, position, late) in [
+            (BEFORE, 7, soon),
+            (BEFORE, 6, long_after),
+            ("clvModels/1 0.950000 3.100000 60.000000", 7, soon),
+            ("clvModels/2 0.950000 3.000000 60.000000", 7, soon),
+        ] {
+            let wrong = judged(worth, SectionState::Fresh, position, late).unwrap_err();
+            assert!(wrong.starts_with("Value of party 0 says "), "{wrong}");
+        }
+    }
 }

@@ -49,4 +49,4 @@ mod survey;
 mod telephony;
 mod timeline;
 mod traces;
-mod value;
+pub(crate) mod value;

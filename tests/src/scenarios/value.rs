@@ -35,7 +35,7 @@ rapport_testkit::each_world! {
 }
 
 /// Fits a model on what is in place at these positions and waits for it.
-pub(super) async fn fit(stage: &Stage, token: &str, request: FitClvModelRequest, seen: &Positions) -> Operation {
+pub(crate) async fn fit(stage: &Stage, token: &str, request: FitClvModelRequest, seen: &Positions) -> Operation {
     let begun = stage.values(token).fit_clv_model(at_least(request, seen)).await.expect("begun");
     assert!(positions(begun.metadata()).contains_key("scoring"), "a write tells its position");
     let begun = begun.into_inner();
