@@ -201,7 +201,7 @@ impl<'a> Asking<'a> {
             asked.push(self.consent(party, channel, purpose));
         }
         let (consents, changes): (Vec<_>, Vec<_>) = futures::future::try_join_all(asked).await?.into_iter().unzip();
-        let status = said::next_change(changes.into_iter().flatten(), self.cx.world.now());
+        let status = said::told_change(changes.into_iter().flatten());
         Ok(proto::ConsentSection { status, consents })
     }
 

@@ -25,8 +25,21 @@ pub(crate) fn next_change(
     moments: impl IntoIterator<Item = prost_types::Timestamp>,
     now: Timestamp,
 ) -> Option<proto::SectionStatus> {
+    turning(moments, |moment| moment > now)
+}
+
+/// The same of moments that were to come when they were told. Those that have passed since count too: what was told may be
+/// otherwise by now.
+pub(crate) fn told_change(moments: impl IntoIterator<Item = prost_types::Timestamp>) -> Option<proto::SectionStatus> {
+    turning(moments, |_| true)
+}
+
+fn turning(
+    moments: impl IntoIterator<Item = prost_types::Timestamp>,
+    counts: impl Fn(Timestamp) -> bool,
+) -> Option<proto::SectionStatus> {
     let read = moments.into_iter().filter_map(|moment| wire::timestamp(&moment).ok());
-    let next = read.filter(|moment| *moment > now).min()?;
+    let next = read.filter(|moment| counts(*moment)).min()?;
     Some(proto::SectionStatus { next_change_time: Some(wire::to_timestamp(next)), ..proto::SectionStatus::default() })
 }
 
@@ -220,6 +233,16 @@ mod tests {
         assert_eq!(told(10), (vec!["customer".to_owned(), "supplier".to_owned()], Some(20)));
         assert_eq!(told(20), (vec!["customer".to_owned()], Some(30)));
         assert_eq!(told(30), (vec!["customer".to_owned(), "media".to_owned()], None));
+    }
+
+    #[test]
+    fn what_was_to_change_and_has_changed_since_is_not_forgotten() {
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let moments = || [wire::to_timestamp(at(9)), wire::to_timestamp(at(5))];
+        let next = |status: Option<proto::SectionStatus>| status?.next_change_time.map(|time| time.seconds);
+        assert_eq!(next(told_change(moments())), Some(5));
+        assert_eq!((next(next_change(moments(), at(5))), next(next_change(moments(), at(9)))), (Some(9), None));
+        assert_eq!(next(told_change([])), None);
     }
 
     #[test]
