@@ -1,7 +1,10 @@
 //! The call: it rings, the agent sees who it is, it ends as a complaint with a case.
 
+use std::time::Duration;
+
 use rapport_proto::interactions::v1 as ix;
 use rapport_proto::interactions::v1::get_agent_context_request::About;
+use rapport_types::error::Error;
 
 use super::context;
 use crate::demo::clients::Clients;
@@ -10,6 +13,7 @@ use crate::demo::people::request_id;
 use crate::demo::report::{Context, Opened, Resolved};
 use crate::demo::trouble::Trouble;
 use crate::demo::{wire, words};
+use crate::patience::Patience;
 
 const MINUTE: i64 = 60_000_000;
 /// How long before now it rang, in microseconds.
@@ -18,6 +22,8 @@ pub(super) const AGO: i64 = 30 * MINUTE;
 pub(super) const LENGTH: i64 = 4 * MINUTE;
 /// How long the desk may take, in milliseconds: a debug build on a busy machine is slow, a call centre's is not.
 const BUDGET: i32 = 5_000;
+/// When an agent looks again at a screen that does not know the caller yet.
+const AGAIN: Duration = Duration::from_millis(200);
 /// What the caller says.
 pub(super) const SAID: &str = "Second order in a row with broken discs, nobody wrote back";
 
@@ -44,7 +50,8 @@ pub(super) async fn begin(clients: &Clients, setting: &Setting, now: i64) -> Res
     clients.write("BeginCall", request, async |r| clients.desk().begin_call(r).await).await
 }
 
-/// What the agent's screen shows for a call, and how its number became a party.
+/// What the agent's screen shows for a call, and how its number became a party. While stakeholders is away the number may be
+/// nobody's yet, and is marked so: the screen is looked at again then.
 pub(super) async fn context(
     clients: &Clients,
     setting: &Setting,
@@ -56,9 +63,18 @@ pub(super) async fn context(
         budget_ms: BUDGET,
         ..Default::default()
     };
-    let answer = clients.read(METHOD, request, async |r| clients.desk().get_agent_context(r).await).await?;
-    let caller = answer.caller.clone().unwrap_or_default();
-    let resolution = caller.resolution.unwrap_or_default();
+    let mut patience = Patience::new();
+    let (answer, caller, resolution) = loop {
+        let answer = clients.read(METHOD, request.clone(), async |r| clients.desk().get_agent_context(r).await).await?;
+        let mut caller = answer.caller.clone().unwrap_or_default();
+        let resolution = caller.resolution.take().unwrap_or_default();
+        let status = caller.status.clone().unwrap_or_default();
+        if !resolution.party.is_empty() || status.state() == ix::SectionState::Fresh {
+            break (answer, caller, resolution);
+        }
+        let unsure = Error::unavailable(format!("the caller is not known yet: {}", status.reason), AGAIN);
+        patience.bear(unsure).await.map_err(Trouble::refused(METHOD))?;
+    };
     let outcome = words::outcome(resolution.r#match());
     if resolution.party.is_empty() {
         return Err(Trouble::Answer {
