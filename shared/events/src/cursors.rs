@@ -38,7 +38,8 @@ struct Consumed {
 /// A consumer that runs here.
 struct Known {
     progress: Progress,
-    reapply: Arc<dyn Reapply>,
+    /// How it applies what was parked, once it runs.
+    reapply: Option<Arc<dyn Reapply>>,
 }
 
 impl std::fmt::Debug for Known {
@@ -191,8 +192,18 @@ impl Cursors {
         let _late = tokio::time::timeout_at(deadline.into(), read).await;
     }
 
-    /// Makes a consumer known before its first event, so that waiters wait for it.
+    /// Makes a consumer known that is about to run. Whoever waits for its source waits for it from now on: a call that is
+    /// answered before it runs would take what nobody has looked at for applied.
+    pub fn expect(&self, consumer: &'static str, source: &str) {
+        self.know(consumer, source, None);
+    }
+
+    /// Makes a consumer known that runs.
     pub(crate) fn register(&self, consumer: &'static str, source: &str, reapply: Arc<dyn Reapply>) {
+        self.know(consumer, source, Some(reapply));
+    }
+
+    fn know(&self, consumer: &'static str, source: &str, reapply: Option<Arc<dyn Reapply>>) {
         let mut sources = self.sources();
         let consumed = sources
             .entry(source.to_owned())
@@ -202,7 +213,7 @@ impl Cursors {
         consumed
             .consumers
             .entry(consumer)
-            .and_modify(|known| known.reapply = Arc::clone(&reapply))
+            .and_modify(|known| known.reapply.clone_from(&reapply))
             .or_insert(Known { progress, reapply });
     }
 
@@ -223,7 +234,7 @@ impl Cursors {
             .sources()
             .get(&source)
             .and_then(|consumed| consumed.consumers.get(consumer.as_str()))
-            .map(|known| Arc::clone(&known.reapply));
+            .and_then(|known| known.reapply.clone());
         let Some(reapply) = reapply else {
             let text = format!("the consumer {consumer} of {source} does not run in this process");
             return Err(Error::new(Kind::Unavailable, reason::PEER_UNAVAILABLE, text)

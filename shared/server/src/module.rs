@@ -93,6 +93,8 @@ impl Consumers {
         let cx = cx.clone();
         let first = make();
         let (name, source) = (first.name(), first.source());
+        // Before anybody is served: the task that runs it begins when it can.
+        cx.cursors.expect(name, source);
         let mut next = Some(first);
         self.tasks.push((
             format!("{}: consumer {name} of {source}", cx.store.service()),

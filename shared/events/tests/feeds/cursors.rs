@@ -47,6 +47,13 @@ each_store! {
         assert!(began.elapsed() < Duration::from_millis(100));
     }
 
+    async fn a_consumer_that_does_not_run_yet_is_waited_for(place: StorePlace) {
+        let cursors = Cursors::new(listener(&place).await);
+        cursors.expect("slow", TELLER);
+        cursors.expect("quick", TELLER);
+        assert_eq!(cursors.wait(TELLER, 1, soon()).await, Freshness::Behind { position: 0 });
+    }
+
     async fn what_another_replica_applied_is_seen(place: StorePlace) {
         let (told, heard) = (teller(&place).await, listener(&place).await);
         let deaf = start(&Scribe::default(), &heard, Silent);
