@@ -406,6 +406,21 @@ fn who_is_set_apart_in_a_file_stays_so_for_the_reason_that_it_gave() {
 }
 
 #[test]
+fn who_is_said_to_be_known_well_has_a_name_or_is_not_recorded_at_all() {
+    block_on(async {
+        let office = Office::open().await;
+        let rows = "kind,display_name,identifier.crm,lifecycle\nindividual,Ana,1,curated\nindividual,,2,curated\n";
+        let file = office.file("curated.csv", rows);
+        assert_eq!(office.import("parties", &file), (sum(1, 0, 0, 1), 3));
+        let rejects = std::fs::read_to_string(office.folder.path().join("curated.csv.rejects.csv")).unwrap();
+        assert!(rejects.contains(",3,display_name,REQUIRED,"), "{rejects}");
+        assert_eq!(office.parties().await, 1);
+        assert_eq!(office.import("parties", &file), (sum(0, 0, 1, 1), 3));
+        office.sandbox.stop().await;
+    });
+}
+
+#[test]
 fn who_may_not_set_apart_is_told_so_row_by_row_and_leaves_no_half() {
     const ADMIN: &str = "token-of-the-admin-01";
     const AGENT: &str = "token-of-an-agent-001";

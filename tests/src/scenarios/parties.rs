@@ -295,6 +295,13 @@ async fn an_update_changes_what_its_mask_names(stage: &Stage) {
     let cleared = change(Party { name: name.clone(), ..Default::default() }, &["display_name"]).await;
     assert_eq!(cleared.display_name, "Beatriz Sol");
 
+    // Who is new may be said to be known well, if there is a name to know.
+    let known = |party: Party| Party { lifecycle: PartyLifecycle::Curated.into(), ..party };
+    assert_eq!(stage.party(known(person("Known Well"))).await.lifecycle(), PartyLifecycle::Curated);
+    let mut unnamed = known(person(""));
+    unnamed.identifiers = vec![identifier("crm", "known-well", IdentifierStrength::Unique)];
+    refused(stage.parties(ACME).create_party(create(unnamed)).await, &[("party.display_name", "REQUIRED")]);
+
     let curated = Party { name: name.clone(), lifecycle: PartyLifecycle::Curated.into(), ..Default::default() };
     assert_eq!(change(curated, &["lifecycle"]).await.lifecycle(), PartyLifecycle::Curated);
     // Set apart, and no longer: with a reason each time, which is kept.

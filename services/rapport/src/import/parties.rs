@@ -91,7 +91,7 @@ impl Parties {
             let mut again = Vec::new();
             for (at, result) in left.iter().copied().zip(results) {
                 let outcome = match result.result {
-                    Some(Made::Receipt(receipt)) if receipt.replayed || self.curated(records, at) => {
+                    Some(Made::Receipt(receipt)) if receipt.replayed || self.looked_at(records, at) => {
                         there.push((at, receipt.name));
                         (!receipt.replayed).then_some(Outcome::Created)
                     }
@@ -191,9 +191,9 @@ impl Parties {
         })
     }
 
-    /// A new party is never curated: that takes an update. Whether one is set apart is looked at, since a server of an
-    /// earlier version takes an update for that too.
-    fn curated(&self, records: &[Record<Party>], at: usize) -> bool {
+    /// Whether a party that was created is looked at: a server of an earlier version takes an update to make it what the
+    /// row says.
+    fn looked_at(&self, records: &[Record<Party>], at: usize) -> bool {
         records.get(at).is_some_and(|record| said(&record.message))
     }
 
@@ -371,7 +371,7 @@ fn reasoned(party: &mut Party) {
     }
 }
 
-/// Whether a row says how well its party is known: curated or restricted, which takes an update.
+/// Whether a row says how well its party is known, as far as that can be said: curated or restricted.
 fn said(party: &Party) -> bool {
     matches!(party.lifecycle(), PartyLifecycle::Curated | PartyLifecycle::Restricted)
 }

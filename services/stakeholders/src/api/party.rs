@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Hands, SERVICE, batch, convert, watch};
 use crate::commands::{AssignRole, CreateParty, EndRole, UpdateParty};
 use crate::domain::names::{PartyName, RoleName};
-use crate::domain::party::PartyDraft;
+use crate::domain::party::{Lifecycle, PartyDraft};
 use crate::domain::role::RoleType;
 use crate::queries::{self, PartyQuestion};
 
@@ -235,7 +235,7 @@ impl PartyService for PartyApi {
 
 /// The party as this caller may record it.
 pub(super) fn creation(call: &Call, draft: PartyDraft) -> CreateParty {
-    let may_restrict = if draft.restricted { call.require(RESTRICT) } else { Ok(()) };
+    let may_restrict = if draft.stated == Some(Lifecycle::Restricted) { call.require(RESTRICT) } else { Ok(()) };
     CreateParty { draft, may_restrict }
 }
 

@@ -98,7 +98,7 @@ mod tests {
         let denied = || Err(Error::new(Kind::Denied, reason::PERMISSION_DENIED, "not you"));
         let apart = |id, may_restrict| {
             let mut command = claiming(id, "7", Strength::Unique);
-            command.draft.restricted = true;
+            command.draft.stated = Some(Lifecycle::Restricted);
             command.draft.profile.provenance.reason = "a letter".to_owned();
             CreateParty { may_restrict, ..command }
         };

@@ -184,8 +184,8 @@ pub struct PartyDraft {
     pub kind: PartyKind,
     /// What is known of it.
     pub profile: Profile,
-    /// Set apart from the start.
-    pub restricted: bool,
+    /// What its caller says it is from the start: curated, or set apart. Else that is found.
+    pub stated: Option<Lifecycle>,
     /// Keys by which it is known.
     pub identifiers: Vec<Identifier>,
     /// Its first roles.
@@ -202,11 +202,8 @@ impl PartyDraft {
         if profile.display_name.is_empty() {
             profile.display_name = name::shown(&profile.names).unwrap_or_default().to_owned();
         }
-        let lifecycle = match (self.restricted, profile.display_name.is_empty()) {
-            (true, _) => Lifecycle::Restricted,
-            (false, true) => Lifecycle::Provisional,
-            (false, false) => Lifecycle::Identified,
-        };
+        let found = if profile.display_name.is_empty() { Lifecycle::Provisional } else { Lifecycle::Identified };
+        let lifecycle = self.stated.unwrap_or(found);
         let mut identifiers = self.identifiers.clone();
         for identifier in &mut identifiers {
             identifier.created_at = now;
@@ -328,7 +325,7 @@ pub(crate) mod tests {
             id: Uuid::from_u128(1),
             kind: PartyKind::Individual,
             profile: Profile { display_name: display_name.into(), ..Profile::default() },
-            restricted: false,
+            stated: None,
             identifiers: Vec::new(),
             roles: Vec::new(),
         }

@@ -52,11 +52,7 @@ pub(crate) fn draft_in(reading: &Reading<'_>, party: &proto::Party) -> Option<Pa
         cessation_fits(fields, end.kind, kind);
     }
     let provenance = provenance_in(fields, party.provenance.as_ref());
-    // Every other lifecycle is found, not said.
-    let restricted = party.lifecycle == i32::from(proto::PartyLifecycle::Restricted);
-    if restricted {
-        restriction_fits(fields, party);
-    }
+    let stated = stated_in(fields, party);
     let nothing = party.display_name.is_empty()
         && party.names.is_empty()
         && party.contact_media.is_empty()
@@ -79,9 +75,27 @@ pub(crate) fn draft_in(reading: &Reading<'_>, party: &proto::Party) -> Option<Pa
             provenance: provenance?,
             restriction: None,
         },
-        restricted,
+        stated,
         identifiers: identifiers?,
         roles: roles?,
+    })
+}
+
+/// What a caller may say of a party that is new; every other lifecycle is found.
+fn stated_in(fields: &Collector, party: &proto::Party) -> Option<Lifecycle> {
+    if party.lifecycle == i32::from(proto::PartyLifecycle::Curated) {
+        if party.display_name.is_empty() && party.names.is_empty() {
+            fields.push(
+                "display_name",
+                reason::REQUIRED,
+                "must be given, or names, where a party is PARTY_LIFECYCLE_CURATED",
+            );
+        }
+        return Some(Lifecycle::Curated);
+    }
+    (party.lifecycle == i32::from(proto::PartyLifecycle::Restricted)).then(|| {
+        restriction_fits(fields, party);
+        Lifecycle::Restricted
     })
 }
 

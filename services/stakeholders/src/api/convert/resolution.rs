@@ -130,7 +130,7 @@ fn provisional(
     }
     let profile = Profile { media, provenance, ..Profile::default() };
     let id = reading.next_id();
-    Some(PartyDraft { id, kind, profile, restricted: false, identifiers, roles: Vec::new() })
+    Some(PartyDraft { id, kind, profile, stated: None, identifiers, roles: Vec::new() })
 }
 
 /// An answer as a message.
