@@ -337,19 +337,8 @@ impl Talks {
             let row = &follow.row;
             let event = events::case_reassigned(row, follow.from, now);
             out.event(tenant, CaseName::new(row.id), row.case.version, now, &event);
-            self.steps.push(CaseMove {
-                tenant: tenant.clone(),
-                id: row.id,
-                from: Some(row.case.status()),
-                to: row.case.status(),
-                version: row.case.version,
-                occurred_at: now,
-                recorded_at: now,
-                principal: by.principal.to_owned(),
-                source_system: settled.source_system.clone(),
-                sealed: None,
-                step: Step::Given { to: row.origin, named: row.named, interaction: key.1 },
-            });
+            let given = Step::Given { to: row.origin, named: row.named, interaction: key.1 };
+            self.steps.push(CaseMove::beside(row, given, now, (by.principal, &settled.source_system)));
             let case = (tenant.clone(), row.id);
             self.cases.insert(case.clone(), row.clone());
             let first = self.follows.get(&case).map_or(follow.from, |earlier| earlier.from);

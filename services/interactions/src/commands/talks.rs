@@ -236,19 +236,7 @@ impl Talks {
         row.case = row.case.linked();
         row.updated_at = now.max(row.updated_at);
         out.event(&case.0, CaseName::new(row.id), row.case.version, now, &events::case_linked(row, interaction, now));
-        self.steps.push(CaseMove {
-            tenant: case.0.clone(),
-            id: row.id,
-            from: Some(row.case.status()),
-            to: row.case.status(),
-            version: row.case.version,
-            occurred_at: now,
-            recorded_at: now,
-            principal: by.principal.to_owned(),
-            source_system: source_system.to_owned(),
-            sealed: None,
-            step: Step::Linked(interaction),
-        });
+        self.steps.push(CaseMove::beside(row, Step::Linked(interaction), now, (by.principal, source_system)));
     }
 
     /// Writes what became of them.

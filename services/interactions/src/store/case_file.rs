@@ -76,6 +76,25 @@ pub(crate) struct CaseMove {
     pub(crate) step: Step,
 }
 
+impl CaseMove {
+    /// What happened to a case as it stands now, for somebody: no change of its status, and no note.
+    pub(crate) fn beside(row: &CaseRow, step: Step, now: Timestamp, (principal, source_system): (&str, &str)) -> Self {
+        Self {
+            tenant: row.tenant.clone(),
+            id: row.id,
+            from: Some(row.case.status()),
+            to: row.case.status(),
+            version: row.case.version,
+            occurred_at: now,
+            recorded_at: now,
+            principal: principal.to_owned(),
+            source_system: source_system.to_owned(),
+            sealed: None,
+            step,
+        }
+    }
+}
+
 /// Writes new cases with the first step of their history, each with who opened it.
 pub(crate) async fn case_insert(tx: &Tx, opened: &[(CaseRow, String)]) -> Result<(), StoreError> {
     let mut cases = Rows::new("case_file", COLUMNS);
