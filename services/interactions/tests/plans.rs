@@ -7,14 +7,14 @@ use rapport_testkit::place::StorePlace;
 use rapport_testkit::plan::query_plan;
 use rapport_types::World;
 
-const PAGE: &str = "ORDER BY occurred_at DESC, interaction_id DESC LIMIT ?) AS t \
+const PAGE: &str = "ORDER BY occurred_at DESC, interaction_id DESC LIMIT 0 + ?) AS t \
      JOIN interaction AS i ON i.tenant = ? AND i.id = t.interaction_id \
      ORDER BY t.occurred_at DESC, t.interaction_id DESC";
 
 const BRANCH: &str = "SELECT occurred_at, interaction_id FROM (SELECT DISTINCT p.occurred_at, p.interaction_id \
      FROM interaction_participant AS p";
 
-const NEWEST: &str = "ORDER BY p.occurred_at DESC, p.interaction_id DESC LIMIT ?) AS b";
+const NEWEST: &str = "ORDER BY p.occurred_at DESC, p.interaction_id DESC LIMIT 0 + ?) AS b";
 
 const CASE: &str = "SELECT c.*, a.party FROM case_file AS c \
      LEFT JOIN alias AS a ON a.tenant = c.tenant AND a.origin = c.origin WHERE c.tenant = ?";
@@ -45,7 +45,7 @@ fn statements() -> Vec<(String, &'static str, bool)> {
         ),
         of(
             "SELECT i.* FROM interaction AS i WHERE i.tenant = ? AND (i.occurred_at, i.id) < (?, ?) AND NOT i.retracted AND i.kind = ? \
-             ORDER BY i.occurred_at DESC, i.id DESC LIMIT ?",
+             ORDER BY i.occurred_at DESC, i.id DESC LIMIT 0 + ?",
             "interaction_occurred (tenant=? AND (occurred_at,id)<(?,?))",
         ),
         of(
@@ -74,13 +74,13 @@ fn statements() -> Vec<(String, &'static str, bool)> {
         ),
         (format!("{CASE} AND (c.id) IN (VALUES (?), (?))"), "SEARCH c USING PRIMARY KEY (tenant=? AND id=?)", false),
         (
-            format!("{CASE} AND (c.opened_at, c.id) < (?, ?) ORDER BY c.opened_at DESC, c.id DESC LIMIT ?"),
+            format!("{CASE} AND (c.opened_at, c.id) < (?, ?) ORDER BY c.opened_at DESC, c.id DESC LIMIT 0 + ?"),
             "case_file_opened (tenant=? AND (opened_at,id)<(?,?))",
             false,
         ),
         // A party's own cases are few, and are sorted.
         (
-            format!("{CASE} AND (c.origin) IN (VALUES (?), (?)) ORDER BY c.opened_at DESC, c.id DESC LIMIT ?"),
+            format!("{CASE} AND (c.origin) IN (VALUES (?), (?)) ORDER BY c.opened_at DESC, c.id DESC LIMIT 0 + ?"),
             "case_file_origin (tenant=? AND origin=?)",
             true,
         ),
@@ -91,7 +91,7 @@ fn statements() -> Vec<(String, &'static str, bool)> {
         ),
         // A case's history, along its key.
         of(
-            "SELECT version FROM case_event WHERE tenant = ? AND case_id = ? AND version > ? ORDER BY version LIMIT ?",
+            "SELECT version FROM case_event WHERE tenant = ? AND case_id = ? AND version > ? ORDER BY version LIMIT 0 + ?",
             "case_event USING PRIMARY KEY (tenant=? AND case_id=? AND version>?)",
         ),
         // Commitments: by their names, by their due times, of a party, about a case, and those of all tenants that are due.
@@ -102,32 +102,32 @@ fn statements() -> Vec<(String, &'static str, bool)> {
         ),
         (
             format!(
-                "{COMMITMENT} c.tenant = ? AND (c.due_at, c.id) > (?, ?) AND c.state = ? ORDER BY c.due_at, c.id LIMIT ?"
+                "{COMMITMENT} c.tenant = ? AND (c.due_at, c.id) > (?, ?) AND c.state = ? ORDER BY c.due_at, c.id LIMIT 0 + ?"
             ),
             "commitment_due (tenant=? AND (due_at,id)>(?,?))",
             false,
         ),
         (
             format!(
-                "{COMMITMENT} c.tenant = ? AND (c.origin) IN (VALUES (?), (?)) AND c.state = ? ORDER BY c.due_at, c.id LIMIT ?"
+                "{COMMITMENT} c.tenant = ? AND (c.origin) IN (VALUES (?), (?)) AND c.state = ? ORDER BY c.due_at, c.id LIMIT 0 + ?"
             ),
             "commitment_origin (tenant=? AND origin=? AND state=?)",
             true,
         ),
         (
             format!(
-                "{COMMITMENT} c.tenant = ? AND (c.origin) IN (VALUES (?), (?)) ORDER BY c.due_at DESC, c.id DESC LIMIT ?"
+                "{COMMITMENT} c.tenant = ? AND (c.origin) IN (VALUES (?), (?)) ORDER BY c.due_at DESC, c.id DESC LIMIT 0 + ?"
             ),
             "commitment_origin (tenant=? AND origin=?)",
             true,
         ),
         (
-            format!("{COMMITMENT} c.tenant = ? AND c.case_id = ? ORDER BY c.due_at, c.id LIMIT ?"),
+            format!("{COMMITMENT} c.tenant = ? AND c.case_id = ? ORDER BY c.due_at, c.id LIMIT 0 + ?"),
             "commitment_case (tenant=? AND case_id=?)",
             false,
         ),
         of(
-            "SELECT tenant, id FROM commitment WHERE timer_at < ? ORDER BY timer_at, tenant, id LIMIT ?",
+            "SELECT tenant, id FROM commitment WHERE timer_at < ? ORDER BY timer_at, tenant, id LIMIT 0 + ?",
             "COVERING INDEX commitment_timer (timer_at<?)",
         ),
         // The desk: a call by its name, what is kept of parties, and who is near.
@@ -178,7 +178,7 @@ fn statements() -> Vec<(String, &'static str, bool)> {
         ),
         of(
             "SELECT tenant, party, facet, wanted FROM desk_section WHERE wanted > position AND kind = ? \
-             ORDER BY wanted LIMIT ?",
+             ORDER BY wanted LIMIT 0 + ?",
             "desk_section_behind (kind=?)",
         ),
         of(
@@ -188,7 +188,7 @@ fn statements() -> Vec<(String, &'static str, bool)> {
         ),
         of(
             "SELECT neighbor, relationship_type, weight_micros, valid_from, valid_to FROM desk_tie WHERE tenant = ? \
-             AND party = ? AND valid_from <= ? AND valid_to > ? ORDER BY weight_micros DESC, relationship DESC LIMIT ?",
+             AND party = ? AND valid_from <= ? AND valid_to > ? ORDER BY weight_micros DESC, relationship DESC LIMIT 0 + ?",
             "desk_tie_strength (tenant=? AND party=?)",
         ),
         of(
@@ -200,7 +200,7 @@ fn statements() -> Vec<(String, &'static str, bool)> {
             "alias_party (tenant=? AND party=?)",
         ),
         of(
-            "SELECT party, own FROM identifier_holder WHERE tenant = ? AND index_id = ? ORDER BY party LIMIT ?",
+            "SELECT party, own FROM identifier_holder WHERE tenant = ? AND index_id = ? ORDER BY party LIMIT 0 + ?",
             "identifier_holder_index (tenant=? AND index_id=?)",
         ),
         // The cases of some parties are few, and are grouped.
@@ -239,7 +239,7 @@ fn statements() -> Vec<(String, &'static str, bool)> {
             "SELECT DISTINCT i.* FROM participant_version AS p JOIN interaction_version AS i \
              ON i.tenant = p.tenant AND i.id = p.interaction_id AND i.version = p.version \
              WHERE p.tenant = ? AND (p.origin) IN (VALUES (?), (?)) AND p.recorded_at <= ? AND p.superseded_at > ? \
-             ORDER BY i.occurred_at DESC, i.id DESC LIMIT ?"
+             ORDER BY i.occurred_at DESC, i.id DESC LIMIT 0 + ?"
                 .to_owned(),
             "SEARCH p USING PRIMARY KEY (tenant=? AND origin=?)",
             true,
@@ -250,7 +250,7 @@ fn statements() -> Vec<(String, &'static str, bool)> {
         ),
         of(
             "SELECT id, question FROM survey WHERE tenant = ? AND (recorded_at, id) < (?, ?) \
-             ORDER BY recorded_at DESC, id DESC LIMIT ?",
+             ORDER BY recorded_at DESC, id DESC LIMIT 0 + ?",
             "survey_recorded (tenant=? AND (recorded_at,id)<(?,?))",
         ),
         of(
@@ -259,12 +259,12 @@ fn statements() -> Vec<(String, &'static str, bool)> {
         ),
         of(
             "SELECT * FROM survey_response WHERE tenant = ? AND survey_id = ? AND retracted_at IS NULL \
-             AND (occurred_at, id) < (?, ?) ORDER BY occurred_at DESC, id DESC LIMIT ?",
+             AND (occurred_at, id) < (?, ?) ORDER BY occurred_at DESC, id DESC LIMIT 0 + ?",
             "survey_response_occurred (tenant=? AND survey_id=? AND (occurred_at,id)<(?,?))",
         ),
         (
             "SELECT * FROM survey_response WHERE tenant = ? AND (origin) IN (VALUES (?), (?)) \
-             AND retracted_at IS NULL ORDER BY occurred_at DESC, id DESC LIMIT ?"
+             AND retracted_at IS NULL ORDER BY occurred_at DESC, id DESC LIMIT 0 + ?"
                 .to_owned(),
             "survey_response_origin (tenant=? AND origin=?)",
             true,

@@ -24,20 +24,20 @@ const STATEMENTS: &[(&str, &str)] = &[
         "invitation_by_origin (tenant=? AND origin=?)",
     ),
     (
-        "SELECT id FROM invitation WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT 51",
+        "SELECT id FROM invitation WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT 0 + ?",
         "sqlite_autoindex_invitation_1",
     ),
     (
-        "SELECT id FROM invitation WHERE tenant = ? AND (origin) IN (VALUES (?)) ORDER BY id DESC LIMIT 51",
+        "SELECT id FROM invitation WHERE tenant = ? AND (origin) IN (VALUES (?)) ORDER BY id DESC LIMIT 0 + ?",
         "invitation_by_origin (tenant=? AND origin=?)",
     ),
     (
-        "SELECT id FROM invitation WHERE state = ? AND timer_at <= ? ORDER BY timer_at, tenant, id LIMIT 200",
+        "SELECT id FROM invitation WHERE state = ? AND timer_at <= ? ORDER BY timer_at, tenant, id LIMIT 0 + ?",
         "invitation_by_timer (timer_at<?)",
     ),
     (
         "SELECT id FROM invitation WHERE state = ? AND timer_at <= ? AND (timer_at, tenant, id) > (?, ?, ?) \
-         ORDER BY timer_at, tenant, id LIMIT 200",
+         ORDER BY timer_at, tenant, id LIMIT 0 + ?",
         "invitation_by_timer (timer_at>? AND timer_at<?)",
     ),
     (

@@ -22,7 +22,7 @@ const STATEMENTS: &[(&str, &str)] = &[
         "member_number (tenant=? AND program_id=? AND number=?)",
     ),
     (
-        "SELECT * FROM member WHERE tenant = ? AND program_id = ? AND id > ? ORDER BY id LIMIT 51",
+        "SELECT * FROM member WHERE tenant = ? AND program_id = ? AND id > ? ORDER BY id LIMIT 0 + ?",
         "member_program (tenant=? AND program_id=? AND id>?)",
     ),
     (
@@ -35,7 +35,7 @@ const STATEMENTS: &[(&str, &str)] = &[
     ),
     (
         "SELECT * FROM lot WHERE tenant = ? AND member_id = ? AND (expires_at, earned_at, id) > (?, ?, ?) \
-         ORDER BY expires_at, earned_at, id LIMIT 51",
+         ORDER BY expires_at, earned_at, id LIMIT 0 + ?",
         "SEARCH lot USING PRIMARY KEY (tenant=? AND member_id=? AND (expires_at",
     ),
     // What was earned by a source that was somebody else's: rare, and in one member's journal.
@@ -48,7 +48,7 @@ const STATEMENTS: &[(&str, &str)] = &[
         "SEARCH earned_by USING PRIMARY KEY (tenant=? AND source=? AND member_id=?)",
     ),
     (
-        "SELECT * FROM entry WHERE tenant = ? AND member_id = ? AND sequence < ? ORDER BY sequence DESC LIMIT 51",
+        "SELECT * FROM entry WHERE tenant = ? AND member_id = ? AND sequence < ? ORDER BY sequence DESC LIMIT 0 + ?",
         "SEARCH entry USING PRIMARY KEY (tenant=? AND member_id=? AND sequence<?)",
     ),
     (
@@ -87,11 +87,11 @@ const STATEMENTS: &[(&str, &str)] = &[
         "SEARCH member USING PRIMARY KEY (tenant=? AND id=?)",
     ),
     (
-        "SELECT tenant, member_id FROM account WHERE next_expires_at <= ? ORDER BY next_expires_at LIMIT 200",
+        "SELECT tenant, member_id FROM account WHERE next_expires_at <= ? ORDER BY next_expires_at LIMIT 0 + ?",
         "account_due (next_expires_at<?)",
     ),
     (
-        "SELECT tenant, member_id FROM member_ledger WHERE tier_until <= ? ORDER BY tier_until LIMIT 200",
+        "SELECT tenant, member_id FROM member_ledger WHERE tier_until <= ? ORDER BY tier_until LIMIT 0 + ?",
         "member_ledger_due (tier_until<?)",
     ),
 ];

@@ -33,7 +33,7 @@ fn every_hot_statement_searches_its_index() {
             ),
             (
                 "SELECT * FROM party_identifier WHERE tenant = ? AND scheme = ? AND value = ? \
-                 ORDER BY party_id, source LIMIT 51",
+                 ORDER BY party_id, source LIMIT 0 + ?",
                 "PRIMARY KEY (tenant=? AND scheme=? AND value=?)",
             ),
             (
@@ -54,17 +54,17 @@ fn every_hot_statement_searches_its_index() {
             ),
             (
                 "SELECT * FROM relationship WHERE tenant = ? AND from_party = ? AND valid_from <= ? AND valid_until > ? \
-                 ORDER BY weight DESC, id LIMIT 51",
+                 ORDER BY weight DESC, id LIMIT 0 + ?",
                 "relationship_from (tenant=? AND from_party=?)",
             ),
             (
                 "SELECT * FROM relationship WHERE tenant = ? AND to_party = ? AND relationship_type = ? \
-                 AND valid_from <= ? AND valid_until > ? ORDER BY weight DESC, id LIMIT 51",
+                 AND valid_from <= ? AND valid_until > ? ORDER BY weight DESC, id LIMIT 0 + ?",
                 "relationship_to_typed (tenant=? AND to_party=? AND relationship_type=?)",
             ),
             (
                 "SELECT * FROM party p WHERE p.tenant = ? AND (p.display_key, p.id) > (?, ?) \
-                 ORDER BY p.display_key, p.id LIMIT 51",
+                 ORDER BY p.display_key, p.id LIMIT 0 + ?",
                 "party_by_name (tenant=? AND (display_key,id)>(?,?))",
             ),
             (

@@ -143,8 +143,8 @@ impl Store {
         let db = self.reader();
         let rows = Sql::new(db, &format!("SELECT {} FROM parked_event WHERE consumer = ", PARKED.join(", ")))
             .bind(consumer)
-            .text(" ORDER BY source, parked_at, position LIMIT ")
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .text(" ORDER BY source, parked_at, position")
+            .limit(limit)
             .all(db)
             .await
             .map_err(read_error)?;
@@ -197,8 +197,8 @@ impl Store {
             sql = sql.bind(*position).text(")");
         }
         let rows = sql
-            .text(" ORDER BY tenant, consumer, source, epoch, position LIMIT ")
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .text(" ORDER BY tenant, consumer, source, epoch, position")
+            .limit(limit)
             .all(db)
             .await
             .map_err(read_error)?;
@@ -212,8 +212,8 @@ impl Store {
         let sql = "SELECT tenant, consumer, source, aggregate FROM parked_event WHERE 1 = 1";
         let rows = filter
             .of(Sql::new(db, sql))
-            .text(" GROUP BY tenant, consumer, source, aggregate ORDER BY min(parked_at), 1, 2, 3, 4 LIMIT ")
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .text(" GROUP BY tenant, consumer, source, aggregate ORDER BY min(parked_at), 1, 2, 3, 4")
+            .limit(limit)
             .all(db)
             .await
             .map_err(read_error)?;

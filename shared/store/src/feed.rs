@@ -69,15 +69,15 @@ pub(crate) async fn page(
          WHERE events > 0 AND last_position > ",
     )
     .bind(position)
-    .text(" ORDER BY last_position LIMIT ")
-    .bind(if tenant.is_some() { WINDOW } else { limit })
+    .text(" ORDER BY last_position")
+    .limit(if tenant.is_some() { WINDOW } else { limit })
     .text(") AS b JOIN outbox o ON o.batch = b.batch WHERE o.place > ")
     .bind(position)
     .text(" - b.first_position");
     if let (Some(tenant), Some(end)) = (tenant, end) {
         sql = sql.text(" AND b.last_position <= ").bind(end).text(" AND o.tenant = ").bind(tenant.as_str());
     }
-    let rows = sql.text(" ORDER BY b.last_position, o.place LIMIT ").bind(limit).all(db).await?;
+    let rows = sql.text(" ORDER BY b.last_position, o.place").limit(limit).all(db).await?;
     let events = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
     let full = i64::try_from(events.len()).is_ok_and(|count| count >= limit);
     let last = events.last().map_or(position, |event| event.position);
@@ -94,8 +94,8 @@ async fn window_end(db: &impl ConnectionTrait, position: i64) -> Result<Option<i
         "SELECT max(last_position) FROM (SELECT last_position FROM feed_batch WHERE events > 0 AND last_position > ",
     )
     .bind(position)
-    .text(" ORDER BY last_position LIMIT ")
-    .bind(WINDOW)
+    .text(" ORDER BY last_position")
+    .limit(WINDOW)
     .text(") AS w")
     .one(db)
     .await?;

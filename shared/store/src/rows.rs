@@ -362,6 +362,14 @@ impl Sql {
         self
     }
 
+    /// Appends `LIMIT`: so many rows at most.
+    #[must_use]
+    pub fn limit(mut self, rows: impl TryInto<i64>) -> Self {
+        // A limit that is a bare value is planned for by SQLite: the statement would be prepared anew each time it is bound.
+        self.text.push_str(if self.backend == DbBackend::Postgres { " LIMIT " } else { " LIMIT 0 + " });
+        self.bind(rows.try_into().unwrap_or(i64::MAX))
+    }
+
     /// Appends `column = any of the values`; false for none.
     #[must_use]
     pub fn in_list(self, column: &str, values: Vec<Value>) -> Self {

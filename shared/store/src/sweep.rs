@@ -36,8 +36,8 @@ impl Work for Sweep {
              (SELECT tenant, request_id, asker FROM idempotency WHERE created_at < ",
         )
         .bind(old)
-        .text(" ORDER BY created_at LIMIT ")
-        .bind(CHUNK)
+        .text(" ORDER BY created_at")
+        .limit(CHUNK)
         .text(")")
         .execute(tx.db())
         .await?
@@ -49,8 +49,7 @@ impl Work for Sweep {
              AND last_position IS NOT NULL AND recorded_at < ",
         )
         .bind(tx.now().saturating_sub(Duration::from_secs(60)).as_micros())
-        .text(" LIMIT ")
-        .bind(CHUNK)
+        .limit(CHUNK)
         .text(")")
         .execute(tx.db())
         .await?

@@ -22,7 +22,7 @@ impl ByTime {
         if let Some((at, last)) = self.after {
             sql = sql.text(&format!(" AND ({time}, {id}) {compare} (")).bind(at).text(", ").bind(last).text(")");
         }
-        sql.text(&format!(" ORDER BY {time}{direction}, {id}{direction} LIMIT ")).bind(limit(self.limit))
+        sql.text(&format!(" ORDER BY {time}{direction}, {id}{direction}")).limit(self.limit)
     }
 }
 
@@ -32,9 +32,4 @@ pub(super) fn of_origins(sql: Sql, column: &str, origins: Option<&[Uuid]>) -> Sq
         None => sql,
         Some(origins) => sql.text(" AND ").in_list(column, origins.iter().map(|origin| Value::from(*origin)).collect()),
     }
-}
-
-/// A limit as it is bound.
-pub(super) fn limit(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
 }

@@ -6,7 +6,6 @@ use rapport_types::error::Error;
 use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
-use super::by_time::limit;
 use super::commitment_text::decode;
 use super::sealing::{CASE_NOTE, NoteText, subject};
 use super::{CaseMove, CaseRow};
@@ -137,7 +136,7 @@ pub(crate) async fn case_history(
     if let Some(version) = after {
         sql = sql.text(" AND version > ").bind(version);
     }
-    let rows = sql.text(" ORDER BY version LIMIT ").bind(limit(most)).all(db).await?;
+    let rows = sql.text(" ORDER BY version").limit(most).all(db).await?;
     rows.iter().map(|row| read(tenant, row)).collect()
 }
 

@@ -7,7 +7,7 @@ use rapport_types::{TenantId, Uuid};
 use serde::{Deserialize, Serialize};
 
 use super::Filter;
-use super::by_time::{ByTime, limit, of_origins};
+use super::by_time::{ByTime, of_origins};
 use crate::domain::{Assignee, Commitment, CommitmentName, CommitmentState, Origin};
 
 /// The columns of `commitment`, in the order in which rows are read and written.
@@ -233,8 +233,8 @@ pub(crate) async fn commitment_due(
 ) -> Result<Vec<(TenantId, Uuid)>, DbErr> {
     let rows = Sql::new(db, "SELECT tenant, id FROM commitment WHERE timer_at < ")
         .bind(now.as_micros())
-        .text(" ORDER BY timer_at, tenant, id LIMIT ")
-        .bind(limit(most))
+        .text(" ORDER BY timer_at, tenant, id")
+        .limit(most)
         .all(db)
         .await?;
     let name = |row: &QueryResult| -> Result<(TenantId, Uuid), DbErr> {

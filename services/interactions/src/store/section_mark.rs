@@ -7,7 +7,6 @@ use rapport_store::{Rows, Sql, StoreError, Tx};
 use rapport_types::{TenantId, Uuid};
 
 use super::SectionKey;
-use super::by_time::limit;
 use crate::domain::SectionKind;
 
 /// How many keys one statement names.
@@ -87,7 +86,7 @@ pub(crate) async fn section_behind(
     most: usize,
 ) -> Result<Vec<(SectionKey, i64)>, DbErr> {
     let text = "SELECT tenant, party, facet, wanted FROM desk_section WHERE wanted > position AND kind = ";
-    let rows = Sql::new(db, text).bind(kind.code()).text(" ORDER BY wanted LIMIT ").bind(limit(most)).all(db).await?;
+    let rows = Sql::new(db, text).bind(kind.code()).text(" ORDER BY wanted").limit(most).all(db).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
         // A tenant that cannot be read is nothing that this service wrote.

@@ -5,8 +5,6 @@ use rapport_store::{Rows, Sql, Tx};
 use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
-use super::by_time::limit;
-
 /// A relationship, from one of its two parties.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tie {
@@ -91,8 +89,8 @@ pub(crate) async fn tie_list(
     .bind(now.as_micros())
     .text(" AND valid_to > ")
     .bind(now.as_micros())
-    .text(" ORDER BY weight_micros DESC, relationship DESC LIMIT ")
-    .bind(limit(most))
+    .text(" ORDER BY weight_micros DESC, relationship DESC")
+    .limit(most)
     .all(db)
     .await?;
     let tie = |row: &rapport_store::sea_orm::QueryResult| {
@@ -143,8 +141,8 @@ pub(crate) async fn holder_list(
         .bind(tenant.as_str())
         .text(" AND index_id = ")
         .bind(index)
-        .text(" ORDER BY party LIMIT ")
-        .bind(limit(most))
+        .text(" ORDER BY party")
+        .limit(most)
         .all(db)
         .await?;
     rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()

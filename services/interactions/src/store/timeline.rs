@@ -5,7 +5,7 @@ use rapport_store::sea_orm::{ConnectionTrait, DbErr, Value};
 use rapport_types::time::Timestamp;
 use rapport_types::{TenantId, Uuid};
 
-use super::by_time::{ByTime, limit};
+use super::by_time::ByTime;
 use super::{Filter, InteractionRow};
 
 /// The most branches of one statement; SQLite takes 500.
@@ -98,8 +98,8 @@ async fn timeline_now(
     }
     // The limit stands inside too, so that a long list of origins does not fetch what the page will not show.
     let rows = sql
-        .text(" ORDER BY occurred_at DESC, interaction_id DESC LIMIT ")
-        .bind(limit(page.limit))
+        .text(" ORDER BY occurred_at DESC, interaction_id DESC")
+        .limit(page.limit)
         .text(") AS t JOIN interaction AS i ON i.tenant = ")
         .bind(tenant.as_str())
         .text(" AND i.id = t.interaction_id ORDER BY t.occurred_at DESC, t.interaction_id DESC")

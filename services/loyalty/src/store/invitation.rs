@@ -305,8 +305,7 @@ pub(crate) async fn invitation_list(
     if let Some(after) = page.after {
         sql = sql.text(" AND id < ").bind(after);
     }
-    let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
-    let rows = sql.text(" ORDER BY id DESC LIMIT ").bind(limit).all(db).await?;
+    let rows = sql.text(" ORDER BY id DESC").limit(page.limit).all(db).await?;
     rows.iter().map(read).collect()
 }
 
@@ -345,11 +344,7 @@ pub(crate) async fn invitation_due(
             .bind(*id)
             .text(")");
     }
-    let rows = sql
-        .text(" ORDER BY timer_at, tenant, id LIMIT ")
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .all(db)
-        .await?;
+    let rows = sql.text(" ORDER BY timer_at, tenant, id").limit(limit).all(db).await?;
     rows.iter().map(read).collect()
 }
 

@@ -41,7 +41,7 @@ pub(crate) async fn entry_list(
     if let Some(before) = before {
         sql = sql.text(" AND sequence < ").bind(before);
     }
-    let rows = sql.text(" ORDER BY sequence DESC LIMIT ").bind(limit as i64).all(db).await?;
+    let rows = sql.text(" ORDER BY sequence DESC").limit(limit).all(db).await?;
     rows.iter().map(entry).collect()
 }
 
@@ -188,7 +188,7 @@ pub(crate) async fn lot_list(
             .bind(id)
             .text(")");
     }
-    let rows = sql.text(" ORDER BY expires_at, earned_at, id LIMIT ").bind(page.limit as i64).all(db).await?;
+    let rows = sql.text(" ORDER BY expires_at, earned_at, id").limit(page.limit).all(db).await?;
     rows.iter().map(lot).collect()
 }
 
@@ -246,8 +246,8 @@ pub(crate) async fn due_list(db: &impl ConnectionTrait, now: Timestamp, limit: u
     for (table, column) in [("account", "next_expires_at"), ("member_ledger", "tier_until")] {
         let rows = Sql::new(db, &format!("SELECT tenant, member_id FROM {table} WHERE {column} <= "))
             .bind(now.as_micros())
-            .text(&format!(" ORDER BY {column} LIMIT "))
-            .bind(limit as i64)
+            .text(&format!(" ORDER BY {column}"))
+            .limit(limit)
             .all(db)
             .await?;
         for row in &rows {

@@ -110,7 +110,7 @@ pub(crate) async fn member_list(
     if let Some(after) = after {
         sql = sql.text(" AND id > ").bind(after);
     }
-    let rows = sql.text(" ORDER BY id LIMIT ").bind(limit as i64).all(db).await?;
+    let rows = sql.text(" ORDER BY id").limit(limit).all(db).await?;
     rows.iter().map(member).collect()
 }
 

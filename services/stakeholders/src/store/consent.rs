@@ -116,7 +116,7 @@ pub async fn latest(
     if let Some(before) = before {
         sql = sql.text(" AND id < ").bind(before);
     }
-    let sql = sql.text(" ORDER BY id DESC LIMIT ").bind(i64::try_from(most).unwrap_or(i64::MAX));
+    let sql = sql.text(" ORDER BY id DESC").limit(most);
     read(sql, db, party).await.map_err(read_error)
 }
 

@@ -138,7 +138,6 @@ pub async fn holders(db: &impl ConnectionTrait, values: &[Value3]) -> Result<BTr
 
 /// The first rows of each value in the order of the key: short ranges, however many hold a switchboard's number.
 async fn first_of_each(db: &impl ConnectionTrait, values: &[Value3], most: usize) -> Result<Vec<QueryResult>, DbErr> {
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
     let mut found = Vec::new();
     for chunk in values.chunks(RANGES) {
         let mut sql = Sql::new(db, "");
@@ -153,7 +152,7 @@ async fn first_of_each(db: &impl ConnectionTrait, values: &[Value3], most: usize
                 .bind(scheme.as_str())
                 .text(" AND value = ")
                 .bind(value.as_str());
-            sql = sql.text(" ORDER BY party_id, source LIMIT ").bind(most).text(") AS one");
+            sql = sql.text(" ORDER BY party_id, source").limit(most).text(") AS one");
         }
         found.extend(sql.all(db).await?);
     }

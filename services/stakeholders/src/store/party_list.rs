@@ -122,7 +122,8 @@ pub async fn page(db: &impl ConnectionTrait, wanted: Wanted<'_>) -> Result<Vec<P
     }
     let direction = if wanted.descending { " DESC" } else { "" };
     sql.push_str(&format!(
-        " ORDER BY p.{column}{direction}, p.id{direction} LIMIT {}",
+        " ORDER BY p.{column}{direction}, p.id{direction} LIMIT 0 + {}",
+        // As in [`rapport_store::Sql::limit`].
         bind(i64::try_from(wanted.most).unwrap_or(i64::MAX).into())
     ));
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);

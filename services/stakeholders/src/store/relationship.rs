@@ -164,7 +164,7 @@ fn range(sql: Sql, wanted: Range<'_>, party: Uuid, column: &str, kind: Option<&s
         sql = sql.text(" AND weight <= ").bind(weight).text(" AND (weight < ").bind(weight);
         sql = sql.text(" OR id > ").bind(id).text(")");
     }
-    sql.text(" ORDER BY weight DESC, id LIMIT ").bind(i64::try_from(wanted.most).unwrap_or(i64::MAX)).text(") AS one")
+    sql.text(" ORDER BY weight DESC, id").limit(wanted.most).text(") AS one")
 }
 
 /// The strongest ties of each of these parties, in either direction: by party, the strongest first, equal ones by id.
@@ -235,7 +235,7 @@ pub async fn all(db: &impl ConnectionTrait, wanted: Range<'_>) -> Result<Vec<Rel
     if let Some((_, id)) = wanted.after {
         sql = sql.text(" AND id > ").bind(id);
     }
-    let rows = sql.text(" ORDER BY id LIMIT ").bind(i64::try_from(wanted.most).unwrap_or(i64::MAX)).all(db).await?;
+    let rows = sql.text(" ORDER BY id").limit(wanted.most).all(db).await?;
     rows.iter().map(|row| read(row).map(|(_, tie)| tie)).collect()
 }
 

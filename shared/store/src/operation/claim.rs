@@ -161,8 +161,8 @@ async fn claimable(
     .bind(now.as_micros())
     .text(" AND ")
     .in_list("method", methods)
-    .text(") AS o ORDER BY turn, id LIMIT ")
-    .bind(WINDOW)
+    .text(") AS o ORDER BY turn, id")
+    .limit(WINDOW)
     .all(db)
     .await?;
     let key = |row: &QueryResult| Ok((feed::tenant(&row.try_get_by_index::<String>(0)?)?, row.try_get_by_index(1)?));

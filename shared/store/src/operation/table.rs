@@ -98,8 +98,7 @@ impl Store {
         if let Some(state) = list.state {
             sql = sql.text(" AND state = ").bind(state.code());
         }
-        let limit = i64::try_from(list.limit).unwrap_or(i64::MAX);
-        let rows = sql.text(" ORDER BY id DESC LIMIT ").bind(limit).all(db).await.map_err(read_error)?;
+        let rows = sql.text(" ORDER BY id DESC").limit(list.limit).all(db).await.map_err(read_error)?;
         rows.iter().map(operation).collect::<Result<_, _>>().map_err(read_error)
     }
 }
