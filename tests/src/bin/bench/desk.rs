@@ -1,5 +1,5 @@
 //! S1: the agent context against an echo, one point select and five statements behind the same stack, and BeginCall; S7:
-//! what ten times the data changes, and the memory of all services in one process.
+//! what ten times the data changes, and the memory of all services in one process; S6 with all of it there.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,6 +59,8 @@ pub(crate) async fn measure(plan: &Plan, size: Size, admin: Option<&str>) {
     }
     println!("  memory of all services in one process: {:.0} MiB (goal 1536 at 1M and 10M)", ours.memory());
 
+    fresh::beside(plan, &ours.address, store(admin)).await;
+
     let naive = Host::start(Side::NaiveDesk, place(admin).await).await;
     let filled = size.parties.min(KNOWN);
     let database = naive_desk::NaiveDesk::new(&naive.place.data().join("all"), naive.place.url()).await;
@@ -80,9 +82,7 @@ async fn grow(address: &str, known: &mut Vec<String>, from: Size, to: Size) {
     let started = Instant::now();
     fill::interactions(address, known, from.interactions, to.interactions).await;
     fill::told("interactions", to.interactions - from.interactions, started);
-    let started = Instant::now();
-    fresh::probe(address, Duration::ZERO).await;
-    println!("  the consumers had applied all of it {:.1} s later", started.elapsed().as_secs_f64());
+    println!("  the consumers had applied all of it {:.1} s later", fresh::caught_up(address).await.as_secs_f64());
 }
 
 /// So many parties at most, from everywhere among those there are.

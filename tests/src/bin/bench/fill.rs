@@ -11,8 +11,10 @@ use uuid::Uuid;
 
 use crate::load::{connect, interaction};
 
-/// Parties that are created at once.
-const AT_ONCE: usize = 256;
+/// Parties of one batch.
+const BATCH: usize = 250;
+/// Batches at once.
+const AT_ONCE: usize = 4;
 /// Streams of interactions.
 const STREAMS: usize = 4;
 /// Items of one message of a stream.
@@ -25,32 +27,37 @@ pub(crate) fn number(n: usize) -> String {
 
 /// Creates so many parties, each with a number of its own, and gives their names.
 pub(crate) async fn parties(address: &str, from: usize, to: usize) -> Vec<String> {
-    let mut clients = Vec::new();
-    for _ in 0..8 {
-        clients.push(PartyServiceClient::new(connect(address).await));
-    }
-    let clients = &clients;
-    futures::stream::iter(from..to)
-        .map(|n| async move {
-            let medium = stakeholders::ContactMedium {
-                kind: stakeholders::MediumKind::Phone.into(),
-                value: number(n),
-                ..Default::default()
-            };
-            let party = stakeholders::Party {
-                kind: stakeholders::PartyKind::Individual.into(),
-                display_name: format!("Person {n}"),
-                contact_media: vec![medium],
-                roles: vec![stakeholders::PartyRole { role_type: "customer".into(), ..Default::default() }],
-                ..Default::default()
-            };
-            let request =
-                stakeholders::CreatePartyRequest { party: Some(party), request_id: Uuid::now_v7().to_string() };
-            clients[n % clients.len()].clone().create_party(request).await.expect("a party is made").into_inner().name
-        })
-        .buffered(AT_ONCE)
-        .collect()
-        .await
+    let client = PartyServiceClient::new(connect(address).await);
+    let batches = (from..to).step_by(BATCH).map(|first| {
+        let mut client = client.clone();
+        async move {
+            let requests = (first..(first + BATCH).min(to)).map(party).collect();
+            let request = stakeholders::BatchCreatePartiesRequest { requests, ..Default::default() };
+            let results = client.batch_create_parties(request).await.expect("parties are made").into_inner().results;
+            results.into_iter().map(|made| match made.result {
+                Some(stakeholders::create_party_result::Result::Receipt(receipt)) => receipt.name,
+                other => panic!("a party is made: {other:?}"),
+            })
+        }
+    });
+    let made: Vec<_> = futures::stream::iter(batches).buffered(AT_ONCE).collect().await;
+    made.into_iter().flatten().collect()
+}
+
+fn party(n: usize) -> stakeholders::CreatePartyRequest {
+    let medium = stakeholders::ContactMedium {
+        kind: stakeholders::MediumKind::Phone.into(),
+        value: number(n),
+        ..Default::default()
+    };
+    let party = stakeholders::Party {
+        kind: stakeholders::PartyKind::Individual.into(),
+        display_name: format!("Person {n}"),
+        contact_media: vec![medium],
+        roles: vec![stakeholders::PartyRole { role_type: "customer".into(), ..Default::default() }],
+        ..Default::default()
+    };
+    stakeholders::CreatePartyRequest { party: Some(party), request_id: Uuid::now_v7().to_string() }
 }
 
 /// Records interactions of the parties by turns, so that those of one party lie far apart.

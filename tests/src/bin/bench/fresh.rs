@@ -23,18 +23,25 @@ const CALLERS: usize = 64;
 const DEFINITION: &str = "scoreDefinitions/relationship-health";
 /// Longer than this nobody waits.
 const LOST: Duration = Duration::from_secs(120);
+/// The desk learns of a party after all those before it.
+const LEARNT: Duration = Duration::from_secs(3600);
+/// Between two looks at consumers that may be behind by millions.
+const CALM: Duration = Duration::from_millis(100);
 
 /// Measures the peak, then the freshness at half of it, and prints both.
 pub(crate) async fn measure(plan: &Plan, admin: Option<&str>) {
     let host = Host::start(Side::Suite, place(admin).await).await;
-    let peak = load::unary(&host.address, CALLERS, plan.length).await.rate;
+    beside(plan, &host.address, store(admin)).await;
+}
+
+/// The same of a suite that holds data already.
+pub(crate) async fn beside(plan: &Plan, address: &str, store: &str) {
+    let peak = load::unary(address, CALLERS, plan.length).await.rate;
     let length = plan.length * u32::try_from(plan.rounds).unwrap_or(1);
     // What the peak left behind is another matter: how long that takes is told beside it.
-    let behind = Instant::now();
-    probe(&host.address, Duration::ZERO).await;
-    let behind = behind.elapsed().as_secs_f64();
-    let background = tokio::spawn(half(host.address.clone(), peak / 2.0, length));
-    let mut seen = probe(&host.address, length).await;
+    let behind = caught_up(address).await.as_secs_f64();
+    let background = tokio::spawn(half(address.to_owned(), peak / 2.0, length));
+    let mut seen = probe(address, length).await;
     let kept = background.await.unwrap();
     for latencies in [&mut seen.scores, &mut seen.contexts] {
         latencies.sort();
@@ -42,9 +49,8 @@ pub(crate) async fn measure(plan: &Plan, admin: Option<&str>) {
     }
     let of = |latencies: &[Duration], share: usize| latencies[(latencies.len() - 1) * share / 100].as_secs_f64() * 1e3;
     println!(
-        "\nFreshness, {}: at {kept:.0} writes/s (peak {peak:.0}) an acknowledged interaction is in GetScores after \
+        "\nFreshness, {store}: at {kept:.0} writes/s (peak {peak:.0}) an acknowledged interaction is in GetScores after \
          {:.1}/{:.1} ms, in GetAgentContext after {:.1}/{:.1} ms (p50/p99 of {}; goal p99 50); after the peak the consumers were {behind:.1} s behind",
-        store(admin),
         of(&seen.scores, 50),
         of(&seen.scores, 99),
         of(&seen.contexts, 50),
@@ -85,13 +91,28 @@ async fn half(address: String, rate: f64, length: Duration) -> f64 {
 
 /// How long each probe took to be seen.
 #[derive(Default)]
-pub(crate) struct Seen {
+struct Seen {
     scores: Vec<Duration>,
     contexts: Vec<Duration>,
 }
 
+/// Waits until all that was recorded so far is counted, and gives how long that took. Looks now and then: what is behind
+/// needs the processors.
+pub(crate) async fn caught_up(address: &str) -> Duration {
+    let channel = channel(address).await;
+    let mut scores = ScoreServiceClient::new(channel.clone());
+    let mut interactions = InteractionServiceClient::new(channel.clone());
+    let since = Instant::now();
+    let party = party(channel).await;
+    interactions.record_interaction(write(1, Some(&party))).await.expect("a write is acknowledged");
+    while scored(&mut scores, &party).await < 1 {
+        tokio::time::sleep(CALM).await;
+    }
+    since.elapsed()
+}
+
 /// Records interactions of one party, one after the other, and looks until each is counted.
-pub(crate) async fn probe(address: &str, length: Duration) -> Seen {
+async fn probe(address: &str, length: Duration) -> Seen {
     let channel = channel(address).await;
     let mut interactions = InteractionServiceClient::new(channel.clone());
     let mut scores = ScoreServiceClient::new(channel.clone());
@@ -106,10 +127,7 @@ pub(crate) async fn probe(address: &str, length: Duration) -> Seen {
         let acknowledged = Instant::now();
         let expected = i64::try_from(recorded).unwrap();
         loop {
-            let request =
-                GetScoresRequest { party: party.clone(), definition: DEFINITION.to_owned(), ..Default::default() };
-            let answer = scores.get_scores(request).await.expect("scores are given").into_inner();
-            if answer.scores[0].evidence.as_ref().is_some_and(|evidence| evidence.contribution_count >= expected) {
+            if scored(&mut scores, &party).await >= expected {
                 break;
             }
             assert!(acknowledged.elapsed() < LOST, "never counted");
@@ -126,6 +144,13 @@ pub(crate) async fn probe(address: &str, length: Duration) -> Seen {
         seen.contexts.push(acknowledged.elapsed());
     }
     seen
+}
+
+/// How many interactions a party's score rests on.
+async fn scored(scores: &mut ScoreServiceClient<Channel>, party: &str) -> i64 {
+    let request = GetScoresRequest { party: party.to_owned(), definition: DEFINITION.to_owned(), ..Default::default() };
+    let answer = scores.get_scores(request).await.expect("scores are given").into_inner();
+    answer.scores[0].evidence.as_ref().map_or(0, |evidence| evidence.contribution_count)
 }
 
 /// How many interactions the context's score rests on.
@@ -147,7 +172,8 @@ async fn party(channel: Channel) -> String {
         if desk.get_agent_context(request).await.is_ok() {
             return name;
         }
-        assert!(asked.elapsed() < LOST, "the desk never learns of the party");
+        assert!(asked.elapsed() < LEARNT, "the desk never learns of the party");
+        tokio::time::sleep(CALM).await;
     }
 }
 
