@@ -76,14 +76,28 @@ impl Identifier {
     }
 }
 
-/// The form that is compared. A value that its scheme cannot read is compared as it stands, so that it is kept like any
-/// other.
+/// The form that is compared. A value that its scheme cannot read is compared by its letters and digits, so that it is kept
+/// like any other.
 fn key(scheme: &str, value: &str) -> String {
     match rapport_identity::lookup(scheme, value, "") {
         Lookup::Value(normalized) => normalized,
-        Lookup::Withheld | Lookup::Unreadable => {
-            text::key(value).chars().filter(|letter| letter.is_alphanumeric() || *letter == '+').collect()
+        Lookup::Withheld | Lookup::Unreadable => match rapport_identity::lookup(scheme, &bare(value), "") {
+            Lookup::Value(normalized) => normalized,
+            Lookup::Withheld | Lookup::Unreadable => bare(value),
+        },
+    }
+}
+
+/// The letters, digits and plus signs of a value's key. Letters that a mark kept apart may become one letter without it,
+/// as the parts of a Hangul syllable do, so this is done until nothing more is left out.
+fn bare(value: &str) -> String {
+    let mut bare = text::key(value);
+    loop {
+        let kept: String = bare.chars().filter(|letter| letter.is_alphanumeric() || *letter == '+').collect();
+        if kept == bare {
+            return bare;
         }
+        bare = text::key(&kept);
     }
 }
 
@@ -110,6 +124,8 @@ mod tests {
             ("email", &["mailto:ana@example.com", "Ana@example.com"]),
             ("tax.br.cnpj", &["12.345.678/0001-95", "12345678000195"]),
             ("social.mastodon", &["@Ana", "ana"]),
+            ("tel", &["+5511981234567", "\u{260e} +55 11 8123-4567"]),
+            ("tel", &["\u{ba70}", "\u{ffb1}[\u{ffca}", "\u{1106}-\u{1167}"]),
         ] {
             for spelling in spellings {
                 assert_eq!(identifier(scheme, spelling).comparable(), identifier(scheme, spellings[0]).comparable());
