@@ -86,6 +86,14 @@ fn the_clock_and_ids_are_injected() {
     }
 }
 
+/// SQLite prepares a statement anew for each value of a bare `LIMIT ?`; see `Sql::limit`.
+#[test]
+fn no_limit_is_bound_bare() {
+    for word in ["LIMIT \"", "LIMIT ?", "LIMIT $"] {
+        nobody_names(word, |path| path == "shared/store/src/rows.rs");
+    }
+}
+
 #[test]
 fn nothing_unfinished_is_kept() {
     for path in libraries() {
