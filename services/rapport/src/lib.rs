@@ -8,7 +8,12 @@ pub mod demo;
 pub mod doctor;
 pub mod patience;
 
+use mimalloc::MiMalloc;
 use rapport_server::Module;
+
+/// Of whatever hosts the services (docs/adr/0014-allocator.md).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The services this build can host, in the order in which they start.
 pub const SERVICES: [&str; 4] = ["stakeholders", "interactions", "scoring", "loyalty"];
