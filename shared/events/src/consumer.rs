@@ -20,6 +20,12 @@ pub trait Consumer: Send + Sync + 'static {
     /// The service whose feed is consumed.
     fn source(&self) -> &'static str;
 
+    /// How many events are gathered and applied at once at most. Where a flood of events comes to little, because most
+    /// move the same few things, more at once are applied sooner.
+    fn batch(&self) -> usize {
+        500
+    }
+
     /// Fetches what the batch needs from elsewhere: calls to other services belong here, as no transaction is open.
     ///
     /// # Errors

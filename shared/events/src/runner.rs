@@ -15,11 +15,14 @@ use crate::batch::{Aggregate, Batch, Parking, aggregate, panicked};
 use crate::reapply::Reapplied;
 use crate::{Consumer, Cursor, Cursors, Event, EventStream, Source};
 
+/// So many events behind what the source told of, more of them are on their way.
+const FAR: i64 = 500;
+/// How long those on their way are waited for.
+const SOON: Duration = Duration::from_millis(25);
+
 /// How a consumer is driven. The defaults are meant for production.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// Events that are applied in one transaction at most.
-    pub batch: usize,
     /// How often an event that fails on its own is tried before it is parked.
     pub attempts: u32,
     /// The first pause after a failure; it doubles up to `longest_pause`.
@@ -33,7 +36,6 @@ pub struct RunOptions {
 impl Default for RunOptions {
     fn default() -> RunOptions {
         RunOptions {
-            batch: 500,
             attempts: 5,
             shortest_pause: Duration::from_millis(10),
             longest_pause: Duration::from_secs(2),
@@ -187,7 +189,7 @@ impl<C: Consumer> Runner<C> {
         })
     }
 
-    /// The next events, together with what else has already arrived.
+    /// The next events, together with what else has already arrived; far behind, also with what is about to.
     async fn next_batch(&self, stream: &mut EventStream, session: &mut Session) -> Result<Option<Vec<Event>>, Error> {
         if let Some(error) = session.broken.take() {
             return Err(error);
@@ -197,8 +199,12 @@ impl<C: Consumer> Runner<C> {
         };
         self.note(|progress| progress.heard = Some(Instant::now()));
         let mut events = first?;
-        while events.len() < self.options.batch {
-            match stream.next().now_or_never() {
+        while events.len() < self.consumer.batch() {
+            let mut more = stream.next().now_or_never();
+            if more.is_none() && events.last().is_some_and(|last| self.source.newest() - last.position >= FAR) {
+                more = tokio::time::timeout(SOON, stream.next()).await.ok();
+            }
+            match more {
                 Some(Some(Ok(more))) => events.extend(more),
                 Some(Some(Err(error))) => {
                     session.broken = Some(error);
@@ -242,8 +248,8 @@ impl<C: Consumer> Runner<C> {
     async fn process(&self, events: Vec<Event>, session: &mut Session) -> Result<Option<Stopped>, Error> {
         let mut todo: Vec<Vec<Event>> = Vec::new();
         let mut rest = events;
-        while rest.len() > self.options.batch {
-            let tail = rest.split_off(self.options.batch);
+        while rest.len() > self.consumer.batch() {
+            let tail = rest.split_off(self.consumer.batch());
             todo.push(rest);
             rest = tail;
         }

@@ -30,6 +30,34 @@ impl Source for Flaky {
     }
 }
 
+/// A source that tells how much there is and sends it piece by piece, no piece at once.
+struct Slow(Feed);
+
+/// How much it tells of.
+const MUCH: i64 = 3000;
+
+#[async_trait]
+impl Source for Slow {
+    async fn subscribe(&self, after: Option<Cursor>) -> Result<EventStream, Error> {
+        let mut stream = Source::subscribe(&self.0, after).await?;
+        let (mut pieces, mut count) = (Vec::new(), 0);
+        while count < MUCH {
+            let piece = stream.next().await.unwrap()?;
+            count += i64::try_from(piece.len()).unwrap();
+            pieces.push(piece);
+        }
+        let pieces = futures::stream::iter(pieces).then(async |piece| {
+            tokio::task::yield_now().await;
+            Ok(piece)
+        });
+        Ok(pieces.chain(futures::stream::pending()).boxed())
+    }
+
+    fn newest(&self) -> i64 {
+        MUCH
+    }
+}
+
 /// Waits until a consumer says so of itself: what it counts may come a moment after its cursor.
 async fn until(cursors: &Cursors, there: impl Fn(&Progress) -> bool) {
     let patience = Instant::now() + Duration::from_secs(20);
@@ -56,6 +84,18 @@ each_store! {
         running.stop().await;
         assert_each_once(&effects(&heard).await, 1500);
         assert!(scribe.applied_batches.load(Ordering::Relaxed) >= 3, "nothing was batched within the limit");
+    }
+
+    async fn whoever_is_far_behind_takes_much_at_once(place: StorePlace) {
+        let (told, heard) = (teller(&place).await, listener(&place).await);
+        tell(&told, 0, MUCH).await;
+        let scribe = Scribe { batch: 2000, ..Scribe::default() };
+        let running = start(&scribe, &heard, Slow(feed(&told)));
+        caught_up(&running.cursors, MUCH).await;
+        running.stop().await;
+        assert_each_once(&effects(&heard).await, MUCH);
+        let batches = scribe.applied_batches.load(Ordering::Relaxed);
+        assert!((2..=4).contains(&batches), "{batches} batches: two of 2000 at most, or a piece came late");
     }
 
     async fn what_was_applied_stays_applied_over_a_restart(place: StorePlace) {

@@ -140,11 +140,18 @@ pub struct Scribe {
     /// While set, gathering fails as if a peer were down.
     pub peer_down: Arc<Mutex<bool>>,
     pub applied_batches: Arc<AtomicU64>,
+    /// Events that it takes at once.
+    pub batch: usize,
 }
 
 impl Default for Scribe {
     fn default() -> Scribe {
-        Scribe { mood: Arc::new(|_| Mood::Content), peer_down: Arc::default(), applied_batches: Arc::default() }
+        Scribe {
+            mood: Arc::new(|_| Mood::Content),
+            peer_down: Arc::default(),
+            applied_batches: Arc::default(),
+            batch: 500,
+        }
     }
 }
 
@@ -158,6 +165,10 @@ impl Consumer for Scribe {
 
     fn source(&self) -> &'static str {
         TELLER
+    }
+
+    fn batch(&self) -> usize {
+        self.batch
     }
 
     async fn gather(&self, events: &[Event]) -> Result<Vec<String>, Error> {
@@ -213,7 +224,6 @@ pub fn quick() -> RunOptions {
         shortest_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(20),
         standby: Duration::from_millis(5),
-        ..RunOptions::default()
     }
 }
 

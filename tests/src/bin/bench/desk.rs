@@ -43,11 +43,12 @@ pub(crate) async fn measure(plan: &Plan, size: Size, admin: Option<&str>) {
     let mut before = Size { parties: 0, interactions: 0 };
     let mut middles = Vec::new();
     for step in [small, size] {
-        grow(&ours.address, &mut known, before, step).await;
+        grow(&ours, &mut known, before, step).await;
         before = step;
         // As many are asked about at either size: how much of it lies in memory is not what is compared.
         let some = Arc::new(sample(&known, small.parties.min(KNOWN)));
         acquaint(&ours.address, &Arc::new(sample(&known, KNOWN))).await;
+        ours.rest().await;
         middles.push(points(plan, &ours.address, &some).await);
     }
     for (what, small) in &middles[0] {
@@ -75,14 +76,19 @@ pub(crate) async fn measure(plan: &Plan, size: Size, admin: Option<&str>) {
     }
 }
 
-async fn grow(address: &str, known: &mut Vec<String>, from: Size, to: Size) {
-    let started = Instant::now();
+async fn grow(ours: &Host, known: &mut Vec<String>, from: Size, to: Size) {
+    let (address, started) = (ours.address.as_str(), Instant::now());
     known.extend(fill::parties(address, from.parties, to.parties).await);
     fill::told("parties", to.parties - from.parties, started);
     let started = Instant::now();
     fill::interactions(address, known, from.interactions, to.interactions).await;
     fill::told("interactions", to.interactions - from.interactions, started);
-    println!("  the consumers had applied all of it {:.1} s later", fresh::caught_up(address).await.as_secs_f64());
+    let (counted, rest) = (fresh::caught_up(address).await, ours.rest().await);
+    println!(
+        "  all of it was counted {:.1} s later; {:.1} s after that, the desk had applied it too and nothing was left to do",
+        counted.as_secs_f64(),
+        rest.as_secs_f64(),
+    );
 }
 
 /// So many parties at most, from everywhere among those there are.

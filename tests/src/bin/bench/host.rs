@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use rapport_server::{Module, Options, Sources};
@@ -13,6 +14,11 @@ use tokio::process::{Child, Command};
 use crate::naive::Naive;
 use crate::naive_desk::NaiveDesk;
 use crate::naive_ledger::NaiveLedger;
+
+/// How long each look at what a side does takes.
+const LOOK: Duration = Duration::from_secs(1);
+/// A side that uses no more of a processor is at rest.
+const IDLE: f64 = 0.1;
 
 /// Who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -94,6 +100,18 @@ impl Host {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         resident.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+    }
+
+    /// Waits until the side does nothing any more, and gives how long that took: what it does behind its callers' backs,
+    /// as consumers do and refreshing, would be measured with what comes next.
+    pub(crate) async fn rest(&self) -> Duration {
+        let (since, mut calm) = (Instant::now(), 0);
+        while calm < 3 {
+            let before = self.cpu();
+            tokio::time::sleep(LOOK).await;
+            calm = if self.cpu() - before < IDLE * LOOK.as_secs_f64() { calm + 1 } else { 0 };
+        }
+        since.elapsed()
     }
 
     /// CPU seconds that the side has used.
