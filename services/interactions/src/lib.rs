@@ -138,6 +138,13 @@ impl Module for InteractionsModule {
             let (cx, touched) = (context.clone(), touched.clone());
             async move { workers::follow_own(&cx, &touched).await }
         });
+        for source in ["scoring", "loyalty"] {
+            let (context, overheard) = (cx.clone(), self.memory.overheard.clone());
+            workers.add_endless(&format!("interactions: what {source} speaks of"), move || {
+                let (cx, overheard) = (context.clone(), overheard.clone());
+                async move { workers::overhear(&cx, source, &overheard).await }
+            });
+        }
         let (keeper, store) = (self.memory.keeper.clone(), cx.store.clone());
         workers.add_endless("interactions: keeper of sections", move || {
             let (keeper, store) = (keeper.clone(), store.clone());

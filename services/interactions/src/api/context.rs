@@ -245,7 +245,8 @@ impl<'a> About<'a> {
         let key = self.party.map(|party| self.key(party, S::KIND, facet));
         let held = key.as_ref().and_then(|key| book.get(key));
         let at = self.cx.world.now();
-        let floor = book.get(&self.key(Uuid::nil(), S::KIND, "")).map_or(0, |floor| floor.wanted);
+        let overheard = key.as_ref().map_or(0, |key| self.memory.overheard.position(S::SOURCE, key));
+        let floor = book.get(&self.key(Uuid::nil(), S::KIND, "")).map_or(0, |floor| floor.wanted).max(overheard);
         if self.permitted(S::PERMISSION).is_ok()
             && let Some(section) = serve::<S>(held, floor, standing, at).filter(|section| usable(section))
         {

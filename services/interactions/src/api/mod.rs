@@ -30,6 +30,8 @@ mod network_bonds;
 mod network_kept;
 mod network_lack;
 mod network_parts;
+#[cfg(test)]
+mod overheard_tests;
 mod own;
 #[cfg(test)]
 mod own_tests;

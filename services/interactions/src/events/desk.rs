@@ -7,7 +7,9 @@ use rapport_server::Context;
 use rapport_types::error::Error;
 use rapport_types::{TenantId, Uuid};
 
-use crate::domain::SectionKind;
+use super::desk_loyalty::concerned;
+use super::desk_scores::moved;
+use crate::domain::{PartyName, SectionKind};
 use crate::queries::{Learning, learn};
 use crate::store::{Known, SectionKey};
 
@@ -17,9 +19,26 @@ pub(crate) const DESK: &str = "desk";
 /// what was spoken of: whoever calls is asked for at once, and the others follow beside it.
 const AT_ONCE: usize = 20;
 
+/// Events that are noted at once at most: what moved a hundred times in a flood is one mark.
+pub(super) const BATCH: usize = 5_000;
+
 /// The key of the one section of a sort that a party has.
 pub(super) fn key(tenant: &TenantId, party: Uuid, kind: SectionKind) -> SectionKey {
     SectionKey { tenant: tenant.clone(), party, kind, facet: String::new() }
+}
+
+/// The section that an event of scoring or loyalty speaks of; none where it speaks of no party.
+///
+/// # Errors
+/// A bug, where the event cannot be read.
+pub(crate) fn spoken(event: &Event) -> Result<Option<SectionKey>, Error> {
+    let spoken = moved(event).or_else(|| {
+        let concerned = concerned(event)?;
+        Some(concerned.map(|party| (party, SectionKind::Loyalty)))
+    });
+    let Some((party, kind)) = spoken.transpose()?.filter(|(party, _)| !party.is_empty()) else { return Ok(None) };
+    let party = PartyName::parse(&party).map_err(|error| error.at("party"))?;
+    Ok(Some(key(&event.tenant, party.uuid(), kind)))
 }
 
 /// Asks for those sections that a batch spoke of, if they are few; `wanted` holds the last event of each.

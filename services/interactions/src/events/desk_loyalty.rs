@@ -7,9 +7,9 @@ use rapport_server::Context;
 use rapport_store::{Outbox, StoreError, Tx};
 use rapport_types::error::Error;
 
-use super::desk::{DESK, key, learn_few};
+use super::desk::{BATCH, DESK, learn_few, spoken};
 use super::pace::Pace;
-use crate::domain::{PartyName, SectionKind};
+use crate::domain::SectionKind;
 use crate::store::{Known, SectionKey, section_mark, section_put};
 
 /// Learns a party's standing in loyalty programmes whenever it changes. However often it changes within a batch, it is
@@ -26,8 +26,8 @@ impl DeskLoyalty {
     }
 }
 
-/// The party whose standing an event changed.
-fn concerned(event: &Event) -> Option<Result<String, Error>> {
+/// The party whose standing an event changed; empty where it is nobody's.
+pub(super) fn concerned(event: &Event) -> Option<Result<String, Error>> {
     macro_rules! any {
         ($($message:ident),+) => {
             $(
@@ -59,15 +59,16 @@ impl Consumer for DeskLoyalty {
         "loyalty"
     }
 
+    fn batch(&self) -> usize {
+        BATCH
+    }
+
     async fn gather(&self, events: &[Event]) -> Result<Learned, Error> {
         self.pace.keep().await;
         let mut wanted = BTreeMap::new();
         for event in events {
-            let Some(party) = concerned(event) else { continue };
-            let party = party?;
-            if !party.is_empty() {
-                let name = PartyName::parse(&party).map_err(|error| error.at("party"))?;
-                wanted.insert(key(&event.tenant, name.uuid(), SectionKind::Loyalty), event.position);
+            if let Some(key) = spoken(event)? {
+                wanted.insert(key, event.position);
             }
         }
         let sections = learn_few(&self.cx, &[], events, &wanted, &[SectionKind::Loyalty]).await?;

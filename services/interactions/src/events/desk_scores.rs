@@ -8,9 +8,9 @@ use rapport_store::{Outbox, StoreError, Tx};
 use rapport_types::TenantId;
 use rapport_types::error::Error;
 
-use super::desk::{DESK, key, learn_few};
+use super::desk::{BATCH, DESK, learn_few, spoken};
 use super::pace::Pace;
-use crate::domain::{PartyName, SectionKind};
+use crate::domain::SectionKind;
 use crate::store::{Known, SectionKey, section_floor, section_mark, section_put};
 
 /// Learns the scores that the desk shows, and what parties are worth, whenever something moves them. However often that
@@ -37,29 +37,28 @@ pub(crate) struct Learned {
 }
 
 impl Learned {
-    /// What a batch speaks of. The scores and the worth of an origin that belongs to nobody are nobody's.
+    /// What a batch speaks of.
     fn spoken(events: &[Event]) -> Result<Learned, Error> {
         let mut learned = Learned::default();
-        let mut want = |event: &Event, party: &str, kind: SectionKind| -> Result<(), Error> {
-            if !party.is_empty() {
-                let party = PartyName::parse(party).map_err(|error| error.at("party"))?.uuid();
-                learned.wanted.insert(key(&event.tenant, party, kind), event.position);
-            }
-            Ok(())
-        };
-        let mut floors = BTreeMap::new();
         for event in events {
             if let Some(fitted) = event.decode::<proto::ClvModelFitted>() {
                 fitted?;
-                floors.insert((event.tenant.clone(), SectionKind::Value), event.position);
-            } else if let Some(moved) = event.decode::<proto::ScoreMoved>() {
-                want(event, &moved?.party, SectionKind::Scores)?;
-            } else if let Some(moved) = event.decode::<proto::ValueMoved>() {
-                want(event, &moved?.party, SectionKind::Value)?;
+                learned.floors.insert((event.tenant.clone(), SectionKind::Value), event.position);
+            } else if let Some(key) = spoken(event)? {
+                learned.wanted.insert(key, event.position);
             }
         }
-        Ok(Learned { floors, ..learned })
+        Ok(learned)
     }
+}
+
+/// Whose scores, or whose worth, an event moved; empty where an origin belongs to nobody.
+pub(super) fn moved(event: &Event) -> Option<Result<(String, SectionKind), Error>> {
+    if let Some(moved) = event.decode::<proto::ScoreMoved>() {
+        return Some(moved.map(|moved| (moved.party, SectionKind::Scores)));
+    }
+    let moved = event.decode::<proto::ValueMoved>()?;
+    Some(moved.map(|moved| (moved.party, SectionKind::Value)))
 }
 
 #[async_trait]
@@ -72,6 +71,10 @@ impl Consumer for DeskScores {
 
     fn source(&self) -> &'static str {
         "scoring"
+    }
+
+    fn batch(&self) -> usize {
+        BATCH
     }
 
     async fn gather(&self, events: &[Event]) -> Result<Learned, Error> {

@@ -9,6 +9,7 @@ mod held;
 mod influence;
 mod interactions;
 mod learned;
+mod overheard;
 mod own;
 mod said;
 mod shelf;
@@ -29,6 +30,7 @@ pub(crate) use interactions::{
     get_version, list_interactions,
 };
 pub(crate) use learned::{Learning, learn, nameless};
+pub(crate) use overheard::Overheard;
 pub(crate) use own::OwnSections;
 pub(crate) use shelf::Shelf;
 pub(crate) use surveys::{

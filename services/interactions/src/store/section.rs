@@ -13,7 +13,7 @@ use crate::domain::SectionKind;
 const SECTION: &str = "desk_section";
 
 /// Which section of whom.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SectionKey {
     pub(crate) tenant: TenantId,
     pub(crate) party: Uuid,
