@@ -138,11 +138,11 @@ impl Module for InteractionsModule {
             let (cx, touched) = (context.clone(), touched.clone());
             async move { workers::follow_own(&cx, &touched).await }
         });
-        for source in ["scoring", "loyalty"] {
-            let (context, overheard) = (cx.clone(), self.memory.overheard.clone());
-            workers.add_endless(&format!("interactions: what {source} speaks of"), move || {
-                let (cx, overheard) = (context.clone(), overheard.clone());
-                async move { workers::overhear(&cx, source, &overheard).await }
+        for (source, touched) in [("scoring", &self.memory.scoring), ("loyalty", &self.memory.loyalty)] {
+            let (context, touched) = (cx.clone(), touched.clone());
+            workers.add_endless(&format!("interactions: whom {source} speaks of"), move || {
+                let (cx, touched) = (context.clone(), touched.clone());
+                async move { workers::overhear(&cx, source, &touched).await }
             });
         }
         let (keeper, store) = (self.memory.keeper.clone(), cx.store.clone());

@@ -14,7 +14,7 @@ use super::network::Network;
 use super::own::Own;
 use crate::domain::{Bond, Medium, SectionKind};
 use crate::events::DESK;
-use crate::queries::{Asked, Asking, Heard, Section, Standing, Unasked, hear, serve, settle};
+use crate::queries::{Asked, Asking, Heard, Positions, Section, Standing, Unasked, hear, serve, settle};
 use crate::store::{Held, Known, SectionKey, section_held};
 use crate::workers::Memory;
 
@@ -167,8 +167,14 @@ impl<'a> About<'a> {
     /// The rows of the party, and those of nobody, which speak of everybody.
     async fn book(&self, standings: [&Standing; 3]) -> Arc<Book> {
         let Some(party) = self.party else { return Arc::default() };
-        let (tenant, shelf) = (self.call.tenant(), &self.memory.shelf);
-        if let Some(shelved) = shelf.get(tenant, party, standings) {
+        let (tenant, memory) = (self.call.tenant(), &self.memory);
+        let now: Positions = standings.map(|standing| standing.position);
+        let hold = |read: Positions| {
+            read[0] == now[0]
+                && memory.scoring.silent(read[1], now[1], party)
+                && memory.loyalty.silent(read[2], now[2], party)
+        };
+        if let Some(shelved) = memory.shelf.get(tenant, party, hold) {
             return shelved;
         }
         let parties = [party, Uuid::nil()];
@@ -176,7 +182,7 @@ impl<'a> About<'a> {
         match tokio::time::timeout_at(self.until.into(), read).await {
             Ok(Ok(held)) => {
                 let held = Arc::new(held);
-                shelf.put(tenant, party, standings, Arc::clone(&held));
+                memory.shelf.put(tenant, party, now, Arc::clone(&held));
                 held
             }
             // Nothing kept is what there is then: every service is asked.
@@ -186,6 +192,12 @@ impl<'a> About<'a> {
             }
             Err(_) => Arc::default(),
         }
+    }
+
+    /// Where a service's feed was heard to speak of the party, if the desk's consumer has not applied that yet; else 0.
+    fn ahead(&self, source: &str, standing: &Standing) -> i64 {
+        let heard = self.memory.heard(source).zip(self.party).and_then(|(heard, party)| heard.last(party));
+        heard.filter(|heard| *heard > standing.position).unwrap_or_default()
     }
 
     /// How the desk's consumer of a service's feed stands.
@@ -245,8 +257,8 @@ impl<'a> About<'a> {
         let key = self.party.map(|party| self.key(party, S::KIND, facet));
         let held = key.as_ref().and_then(|key| book.get(key));
         let at = self.cx.world.now();
-        let overheard = key.as_ref().map_or(0, |key| self.memory.overheard.position(S::SOURCE, key));
-        let floor = book.get(&self.key(Uuid::nil(), S::KIND, "")).map_or(0, |floor| floor.wanted).max(overheard);
+        let floor = book.get(&self.key(Uuid::nil(), S::KIND, "")).map_or(0, |floor| floor.wanted);
+        let floor = floor.max(self.ahead(S::SOURCE, standing));
         if self.permitted(S::PERMISSION).is_ok()
             && let Some(section) = serve::<S>(held, floor, standing, at).filter(|section| usable(section))
         {

@@ -42,11 +42,14 @@ each_store! {
         use proto::SectionState::{Fresh, Stale};
         assert_eq!(told(&standing, true).await, (1, Fresh, 9, None));
         // The feed goes on; the consumer has not applied it yet.
-        memory.overheard.note("scoring", vec![(key.clone(), 11)], 9);
+        memory.scoring.begin(9);
+        memory.scoring.note(11, vec![party]);
         assert_eq!(told(&standing, true).await, (2, Fresh, 11, Some(11)));
         let (value, state, position, kept) = told(&standing, false).await;
         assert_eq!((value, position, kept), (1, 4, None));
         assert_ne!(state, Fresh, "what is known to lack something is marked");
+        // Once it has, its rows tell, and they say nothing of the kind.
+        assert_eq!(told(&Standing { position: 11, ..standing.clone() }, true).await, (1, Fresh, 11, None));
         let away = Standing { away: "gone".to_owned(), ..standing.clone() };
         assert_eq!(told(&away, true).await, (1, Stale, 4, None));
         cx.store.close().await;

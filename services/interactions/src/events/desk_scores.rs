@@ -41,15 +41,20 @@ impl Learned {
     fn spoken(events: &[Event]) -> Result<Learned, Error> {
         let mut learned = Learned::default();
         for event in events {
-            if let Some(fitted) = event.decode::<proto::ClvModelFitted>() {
-                fitted?;
-                learned.floors.insert((event.tenant.clone(), SectionKind::Value), event.position);
+            if let Some(kind) = everybody(event) {
+                learned.floors.insert((event.tenant.clone(), kind?), event.position);
             } else if let Some(key) = spoken(event)? {
                 learned.wanted.insert(key, event.position);
             }
         }
         Ok(learned)
     }
+}
+
+/// The sections of every party of a tenant that an event speaks of: a model that was fitted changes what each is worth.
+pub(crate) fn everybody(event: &Event) -> Option<Result<SectionKind, Error>> {
+    let fitted = event.decode::<proto::ClvModelFitted>()?;
+    Some(fitted.map(|_| SectionKind::Value))
 }
 
 /// Whose scores, or whose worth, an event moved; empty where an origin belongs to nobody.

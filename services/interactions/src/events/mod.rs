@@ -18,7 +18,7 @@ pub(crate) use commitments::{
 pub(crate) use desk::{DESK, spoken};
 pub(crate) use desk_loyalty::DeskLoyalty;
 pub(crate) use desk_parties::DeskParties;
-pub(crate) use desk_scores::DeskScores;
+pub(crate) use desk_scores::{DeskScores, everybody};
 pub(crate) use identity::Identity;
 #[cfg(test)]
 pub(crate) use identity::tests::{holder, learn};

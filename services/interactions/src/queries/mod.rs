@@ -9,7 +9,6 @@ mod held;
 mod influence;
 mod interactions;
 mod learned;
-mod overheard;
 mod own;
 mod said;
 mod shelf;
@@ -30,9 +29,8 @@ pub(crate) use interactions::{
     get_version, list_interactions,
 };
 pub(crate) use learned::{Learning, learn, nameless};
-pub(crate) use overheard::Overheard;
 pub(crate) use own::OwnSections;
-pub(crate) use shelf::Shelf;
+pub(crate) use shelf::{Positions, Shelf};
 pub(crate) use surveys::{
     ResponseList, ResponseView, SurveyStats, get_response, get_survey, get_survey_stats, list_responses, list_surveys,
 };

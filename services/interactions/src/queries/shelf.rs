@@ -4,26 +4,28 @@ use std::time::Duration;
 
 use rapport_types::{TenantId, Uuid};
 
-use super::held::Standing;
 use crate::store::{Held, SectionKey};
 
 /// How long rows stay that nobody made invalid.
-const LONG: Duration = Duration::from_secs(10);
+const LONG: Duration = Duration::from_secs(60);
 /// How many bytes of rows stay.
-const BYTES: u64 = 32 << 20;
+const BYTES: u64 = 96 << 20;
 /// What a row takes beside what it says.
 const ROW: usize = 160;
 
-/// The projection's rows of parties that were asked about lately. They hold as long as the desk's consumers have applied
-/// nothing since they were read: what was learned meanwhile may be of this party. Clones are the same shelf.
+/// The projection's rows of parties that were asked about lately. They hold as long as the feeds whose consumers write them
+/// have spoken of nobody like this since they were read. Clones are the same shelf.
 #[derive(Clone)]
 pub(crate) struct Shelf(moka::sync::Cache<(TenantId, Uuid), Shelved>);
+
+/// How far the feeds of stakeholders, scoring and loyalty are applied.
+pub(crate) type Positions = [i64; 3];
 
 #[derive(Clone)]
 struct Shelved {
     rows: Arc<BTreeMap<SectionKey, Held>>,
     /// How far the feeds were applied before the rows were read.
-    positions: [i64; 3],
+    positions: Positions,
 }
 
 impl Default for Shelf {
@@ -37,32 +39,27 @@ impl Default for Shelf {
     }
 }
 
-/// How far feeds are applied.
-fn positions(standings: [&Standing; 3]) -> [i64; 3] {
-    standings.map(|standing| standing.position)
-}
-
 impl Shelf {
-    /// The rows of a party, if they were read where the feeds stand now.
+    /// The rows of a party, if they `hold` still though they were read when the feeds were applied so far.
     pub(crate) fn get(
         &self,
         tenant: &TenantId,
         party: Uuid,
-        standings: [&Standing; 3],
+        hold: impl Fn(Positions) -> bool,
     ) -> Option<Arc<BTreeMap<SectionKey, Held>>> {
         let shelved = self.0.get(&(tenant.clone(), party))?;
-        (shelved.positions == positions(standings)).then_some(shelved.rows)
+        hold(shelved.positions).then_some(shelved.rows)
     }
 
-    /// Puts the rows of a party there, read when the feeds stood like this.
+    /// Puts the rows of a party there, read after the feeds were applied so far.
     pub(crate) fn put(
         &self,
         tenant: &TenantId,
         party: Uuid,
-        standings: [&Standing; 3],
+        positions: Positions,
         rows: Arc<BTreeMap<SectionKey, Held>>,
     ) {
-        self.0.insert((tenant.clone(), party), Shelved { rows, positions: positions(standings) });
+        self.0.insert((tenant.clone(), party), Shelved { rows, positions });
     }
 
     /// Something is kept of a party that its rows do not say.
@@ -77,17 +74,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_hold_until_a_feed_is_applied_further_or_something_is_kept() {
-        let standing =
-            |position| Standing { position, unknown: false, away: String::new(), lagging: false, reached: true };
-        let (four, five) = (standing(4), standing(5));
+    fn rows_hold_as_long_as_it_is_said_of_where_they_were_read() {
         let (shelf, local, party) = (Shelf::default(), TenantId::local(), Uuid::from_u128(1));
-        shelf.put(&local, party, [&four, &four, &five], Arc::default());
-        assert!(shelf.clone().get(&local, party, [&four, &four, &five]).is_some());
-        assert!(shelf.get(&local, Uuid::from_u128(2), [&four, &four, &five]).is_none());
-        assert!(shelf.get(&TenantId::parse("acme").unwrap(), party, [&four, &four, &five]).is_none());
-        assert!(shelf.get(&local, party, [&four, &five, &five]).is_none());
+        shelf.put(&local, party, [4, 4, 5], Arc::default());
+        assert!(shelf.clone().get(&local, party, |read| read == [4, 4, 5]).is_some());
+        assert!(shelf.get(&local, Uuid::from_u128(2), |_| true).is_none());
+        assert!(shelf.get(&TenantId::parse("acme").unwrap(), party, |_| true).is_none());
+        assert!(shelf.get(&local, party, |_| false).is_none());
         shelf.forget(&local, party);
-        assert!(shelf.get(&local, party, [&four, &four, &five]).is_none());
+        assert!(shelf.get(&local, party, |_| true).is_none());
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 /// How many touches are remembered: about 10 MB.
 const MOST: usize = if cfg!(test) { 4 } else { 100_000 };
 
-/// Whom the own feed spoke of lately, and when last. What was read of a party at a position of the feed is still all
+/// Whom a feed spoke of lately, and when last. What was read of a party at a position of the feed is still all
 /// there is if nothing touched the party since. Clones share what they remember.
 #[derive(Clone, Default)]
 pub(crate) struct Touched(Arc<Inner>);
@@ -83,6 +83,16 @@ impl Touched {
         }
     }
 
+    /// Where the feed spoke of somebody last, as far as that is remembered.
+    pub(crate) fn last(&self, id: Uuid) -> Option<i64> {
+        self.touches().last.get(&id).copied()
+    }
+
+    /// Whether the feed is known to have spoken of nobody like this between two positions.
+    pub(crate) fn silent(&self, from: i64, to: i64, id: Uuid) -> bool {
+        from == to || (self.0.through.borrow().is_some_and(|known| known >= to) && self.untouched(from, [id]))
+    }
+
     /// Whether nothing touched any of these after a position. What is no longer remembered may have.
     pub(crate) fn untouched(&self, position: i64, ids: impl IntoIterator<Item = Uuid>) -> bool {
         let touches = self.touches();
@@ -125,6 +135,20 @@ mod tests {
         // Ten touches of three, of which four are remembered: those of 4 and 5.
         assert!(!touched.untouched(2, [id(9)]), "the touch of 3 is forgotten");
         assert!(touched.untouched(3, [id(9)]) && !touched.untouched(3, [id(1)]) && touched.untouched(5, [id(1)]));
+    }
+
+    #[test]
+    fn silence_is_known_as_far_as_the_feed_is() {
+        let touched = Touched::default();
+        assert!(touched.silent(3, 3, id(1)) && !touched.silent(3, 4, id(1)), "nobody follows");
+        touched.begin(3);
+        touched.note(5, vec![id(1)]);
+        assert!(!touched.silent(3, 5, id(2)), "what 5 says besides is not known yet");
+        touched.through(5);
+        assert!(touched.silent(3, 5, id(2)) && !touched.silent(3, 5, id(1)) && touched.silent(5, 5, id(1)));
+        assert_eq!((touched.last(id(1)), touched.last(id(2))), (Some(5), None));
+        touched.end();
+        assert!(!touched.silent(3, 5, id(2)));
     }
 
     #[tokio::test]

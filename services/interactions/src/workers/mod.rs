@@ -14,7 +14,7 @@ pub(crate) use keep_sections::Keeper;
 pub(crate) use overhear::overhear;
 pub(crate) use refresh_sections::refresh_sections;
 
-use crate::queries::{Overheard, Shelf, Touched};
+use crate::queries::{Shelf, Touched};
 
 /// What the desk has in memory beside its tables. Clones are the same memory.
 #[derive(Clone, Default)]
@@ -23,8 +23,21 @@ pub(crate) struct Memory {
     pub(crate) keeper: Keeper,
     /// Whom the own feed spoke of lately.
     pub(crate) touched: Touched,
-    /// What the feeds of others spoke of and the consumers may not have applied.
-    pub(crate) overheard: Overheard,
+    /// Of whose scores and worth scoring's feed spoke lately.
+    pub(crate) scoring: Touched,
+    /// Of whose points and tiers loyalty's feed spoke lately.
+    pub(crate) loyalty: Touched,
     /// The rows of parties that were asked about lately.
     pub(crate) shelf: Shelf,
+}
+
+impl Memory {
+    /// Whom a service's feed spoke of lately; none where nobody listens to it.
+    pub(crate) fn heard(&self, source: &str) -> Option<&Touched> {
+        match source {
+            "scoring" => Some(&self.scoring),
+            "loyalty" => Some(&self.loyalty),
+            _ => None,
+        }
+    }
 }
