@@ -21,7 +21,7 @@
 //! an agent's context is read from the desk's projection, rows that consumers of the other services' feeds keep; only what was
 //! never kept, or is known to be behind, is asked for within the budget (`queries::held`, `queries::heard`, `events::desk_*`,
 //! `workers::refresh_sections`). What this service says itself lies there too, and holds while the own feed names nobody of it
-//! (`queries::own`, `queries::touched`); rows read lately are in memory (`queries::shelf`). It can be made anew from the feeds (`rebuild`).
+//! (`queries::own`, `queries::touched`). What the others' feeds speak of is heard before it is applied (`workers::overhear`); rows read lately are in memory (`queries::shelf`). It can be made anew from the feeds (`rebuild`).
 //!
 //! A commitment is late as a function of the moment; a sweep tells so once, in the transaction that books that it did
 //! (`domain::commitment`, `commands::book_due`, `workers::due_commitments`).

@@ -41,6 +41,10 @@ impl<C: Consumer> Consumer for Traced<C> {
         self.consumer.source()
     }
 
+    fn batch(&self) -> usize {
+        self.consumer.batch()
+    }
+
     async fn gather(&self, events: &[Event]) -> Result<Self::Gathered, Error> {
         self.consumer.gather(events).await
     }
@@ -56,5 +60,44 @@ impl<C: Consumer> Consumer for Traced<C> {
         let applied = self.consumer.apply(tx, events, gathered, out).await;
         drop(spans);
         applied
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    struct Greedy;
+
+    #[async_trait]
+    impl Consumer for Greedy {
+        type Gathered = ();
+
+        fn name(&self) -> &'static str {
+            "greedy"
+        }
+
+        fn source(&self) -> &'static str {
+            "stakeholders"
+        }
+
+        fn batch(&self) -> usize {
+            7_000
+        }
+
+        async fn gather(&self, _: &[Event]) -> Result<(), Error> {
+            Ok(())
+        }
+
+        async fn apply(&self, _: &Tx, _: &[Event], (): &(), _: &mut Outbox) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_traced_consumer_is_driven_as_it_asks() {
+        let traced = Traced::new(Greedy, None);
+        assert_eq!((traced.name(), traced.source(), traced.batch()), ("greedy", "stakeholders", 7_000));
     }
 }
