@@ -48,6 +48,11 @@ impl TestDatabase {
         &self.url
     }
 
+    /// Leaves the database where it is, for a later run, and gives its address.
+    pub fn leave(self) -> String {
+        std::mem::ManuallyDrop::new(self).url.clone()
+    }
+
     /// One connection of the test's own, for looking at what the system wrote.
     pub async fn connect(&self) -> DatabaseConnection {
         connect(&self.url).await

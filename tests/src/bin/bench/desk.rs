@@ -14,6 +14,7 @@ use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
 use uuid::Uuid;
 
 use crate::host::{Host, Side};
+use crate::kept::Kept;
 use crate::load::{Figures, callers};
 use crate::write::{place, store};
 use crate::{Plan, fill, fresh, load, median, naive_desk};
@@ -34,37 +35,35 @@ pub(crate) struct Size {
     pub(crate) interactions: usize,
 }
 
-/// Loads a tenth, measures, loads the rest, measures again, and compares with the baselines.
-pub(crate) async fn measure(plan: &Plan, size: Size, admin: Option<&str>) {
+/// Loads the data unless they are kept, measures, and compares with the baselines.
+pub(crate) async fn measure(plan: &Plan, size: Size, admin: Option<&str>, kept: Option<&Kept>) {
     println!("\nAgent's desk, {}: {} parties, {} interactions", store(admin), size.parties, size.interactions);
-    let ours = Host::start(Side::Suite, place(admin).await).await;
-    let mut known = Vec::new();
-    let small = Size { parties: (size.parties / 10).max(1), interactions: size.interactions / 10 };
-    let mut before = Size { parties: 0, interactions: 0 };
-    let mut middles = Vec::new();
-    for step in [small, size] {
-        grow(&ours, &mut known, before, step).await;
-        before = step;
-        // As many are asked about at either size: how much of it lies in memory is not what is compared.
-        let some = Arc::new(sample(&known, small.parties.min(KNOWN)));
-        acquaint(&ours.address, &Arc::new(sample(&known, KNOWN))).await;
-        ours.rest().await;
-        middles.push(points(plan, &ours.address, &some).await);
-    }
-    for (what, small) in &middles[0] {
-        let large = middles[1][what];
-        println!(
-            "  p50 of {what}: {small:.2} ms at a tenth of the data, {large:.2} ms at all of it: {:.2}x (goal 1.2)",
-            large / small
-        );
-    }
+    let ours = match kept {
+        Some(kept) => kept.host(admin).await,
+        None => Host::start(Side::Suite, place(admin).await).await,
+    };
+    let known = match kept.and_then(Kept::known) {
+        Some(known) => {
+            for (what, middle) in settled(plan, &ours, &known, KNOWN).await {
+                println!("  p50 of {what}: {middle:.2} ms");
+            }
+            known
+        }
+        None => {
+            let known = loaded(plan, &ours, size).await;
+            if let Some(kept) = kept {
+                kept.loaded(&known);
+            }
+            known
+        }
+    };
     println!("  memory of all services in one process: {:.0} MiB (goal 1536 at 1M and 10M)", ours.memory());
 
     fresh::beside(plan, &ours.address, store(admin)).await;
 
     let naive = Host::start(Side::NaiveDesk, place(admin).await).await;
     let filled = size.parties.min(KNOWN);
-    let database = naive_desk::NaiveDesk::new(&naive.place.data().join("all"), naive.place.url()).await;
+    let database = naive_desk::NaiveDesk::new(&naive.place().data().join("all"), naive.place().url()).await;
     database.fill(filled, (size.interactions / size.parties.max(1)).min(BASELINE)).await;
     drop(database);
     let sample = Arc::new(sample(&known, KNOWN));
@@ -74,6 +73,35 @@ pub(crate) async fn measure(plan: &Plan, size: Size, admin: Option<&str>) {
     for &in_flight in &plan.in_flight {
         begins(plan, &ours, &naive, filled, in_flight).await;
     }
+}
+
+/// Loads a tenth, measures, loads the rest, measures again, and gives the parties' names.
+async fn loaded(plan: &Plan, ours: &Host, size: Size) -> Vec<String> {
+    let mut known = Vec::new();
+    let small = Size { parties: (size.parties / 10).max(1), interactions: size.interactions / 10 };
+    let mut before = Size { parties: 0, interactions: 0 };
+    let mut middles = Vec::new();
+    for step in [small, size] {
+        grow(ours, &mut known, before, step).await;
+        before = step;
+        // As many are asked about at either size: how much of it lies in memory is not what is compared.
+        middles.push(settled(plan, ours, &known, small.parties.min(KNOWN)).await);
+    }
+    for (what, small) in &middles[0] {
+        let large = middles[1][what];
+        println!(
+            "  p50 of {what}: {small:.2} ms at a tenth of the data, {large:.2} ms at all of it: {:.2}x (goal 1.2)",
+            large / small
+        );
+    }
+    known
+}
+
+/// The middle latencies with some of the parties, once those that are measured were asked about and nothing is left to do.
+async fn settled(plan: &Plan, ours: &Host, known: &[String], most: usize) -> BTreeMap<&'static str, f64> {
+    acquaint(&ours.address, &Arc::new(sample(known, KNOWN))).await;
+    ours.rest().await;
+    points(plan, &ours.address, &Arc::new(sample(known, most))).await
 }
 
 async fn grow(ours: &Host, known: &mut Vec<String>, from: Size, to: Size) {

@@ -1,6 +1,6 @@
 //! One side of a pair, in a process of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -72,19 +72,30 @@ pub(crate) struct Host {
     /// Where it listens.
     pub(crate) address: String,
     // After the child: it uses the place.
-    pub(crate) place: StorePlace,
+    place: Option<StorePlace>,
 }
 
 impl Host {
-    /// Starts a side on an empty place.
+    /// Starts a side on an empty place, which goes with it.
     pub(crate) async fn start(side: Side, place: StorePlace) -> Host {
+        let host = Host::start_at(side, &place.data().join("all"), place.url()).await;
+        Host { place: Some(place), ..host }
+    }
+
+    /// The place that goes with it.
+    pub(crate) fn place(&self) -> &StorePlace {
+        self.place.as_ref().expect("a place of its own")
+    }
+
+    /// Starts a side on data that stay.
+    pub(crate) async fn start_at(side: Side, data: &Path, url: &str) -> Host {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .arg("host")
             .arg(side.to_possible_value().unwrap().get_name())
             .arg("--data")
-            .arg(place.data().join("all"))
+            .arg(data)
             .arg("--url")
-            .arg(place.url())
+            .arg(url)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -92,7 +103,7 @@ impl Host {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = lines.next_line().await.unwrap().expect("the side listens");
-        Host { child, address, place }
+        Host { child, address, place: None }
     }
 
     /// How much memory the side holds, in MiB.

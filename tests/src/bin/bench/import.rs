@@ -29,7 +29,7 @@ pub(crate) async fn measure(plan: &Plan, rows: usize, admin: Option<&str>) {
         imported.push(import("parties", &file, &ours.address, rows).await);
         again.push(import("parties", &file, &ours.address, rows).await);
         let other = Host::start(Side::Parties, place(admin).await).await;
-        let database = connect(&other.place.data().join("all"), other.place.url(), "stakeholders").await;
+        let database = connect(&other.place().data().join("all"), other.place().url(), "stakeholders").await;
         inserted.push(timed(rows, insert(&database, rows)).await);
 
         let ours = Host::start(Side::Ours, place(admin).await).await;
@@ -37,7 +37,7 @@ pub(crate) async fn measure(plan: &Plan, rows: usize, admin: Option<&str>) {
         std::fs::write(&file, interactions(rows)).unwrap();
         recorded.push(import("interactions", &file, &ours.address, rows).await);
         let other = Host::start(Side::Naive, place(admin).await).await;
-        let database = connect(&other.place.data().join("all"), other.place.url(), "interactions").await;
+        let database = connect(&other.place().data().join("all"), other.place().url(), "interactions").await;
         raw_recorded.push(timed(rows, raw::fill(&database, rows)).await);
     }
     let (parties, raw_parties, again) = (median(imported), median(inserted), median(again));

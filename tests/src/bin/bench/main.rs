@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p rapport-tests --bin bench -- [write|stream|fresh|fit|ledger|desk|start|import|all] [--store sqlite|postgres|both]
 //! [--in-flight 1,16,64,256] [--seconds 3] [--rounds 3] [--rows 20000]
-//! [--parties 20000 --interactions 200000] [--postgres URL]`
+//! [--parties 20000 --interactions 200000] [--keep FOLDER] [--postgres URL]`
 //!
 //! Each side runs in a process of its own (this program again), so that its CPU can be told from the load's. Pairs run
 //! in alternated rounds and medians are printed.
@@ -14,6 +14,7 @@ mod fit;
 mod fresh;
 mod host;
 mod import;
+mod kept;
 mod ledger;
 mod load;
 mod naive;
@@ -54,6 +55,10 @@ struct Arguments {
     /// How many interactions of all of them.
     #[arg(long, default_value_t = 200_000, global = true)]
     interactions: usize,
+    /// A folder that keeps the desk's data, so that a later run measures again without loading (and without the
+    /// comparison to a tenth of the data); on PostgreSQL, the database stays on the server too.
+    #[arg(long, global = true)]
+    keep: Option<PathBuf>,
     /// A PostgreSQL server on which databases may be made; a cluster of the benchmark's own unless given.
     #[arg(long, env = "RAPPORT_TEST_POSTGRES_URL", global = true)]
     postgres: Option<String>,
@@ -150,7 +155,8 @@ fn main() {
             }
             if matches!(what, What::Desk | What::All) {
                 let size = desk::Size { parties: arguments.parties, interactions: arguments.interactions };
-                desk::measure(&plan, size, admin.as_deref()).await;
+                let kept = arguments.keep.as_deref().map(kept::Kept::new);
+                desk::measure(&plan, size, admin.as_deref(), kept.as_ref()).await;
             }
             if matches!(what, What::Fresh | What::All) {
                 fresh::measure(&plan, admin.as_deref()).await;

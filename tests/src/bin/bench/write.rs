@@ -31,7 +31,7 @@ pub(crate) async fn unary(plan: &Plan, admin: Option<&str>) {
     let naive = Host::start(Side::Naive, place(admin).await).await;
     // Every party has had an interaction before: the first one makes its key, a row that the baseline does not have.
     load::acquaint(&ours.address).await;
-    let database = Naive::new(&naive.place.data().join("all"), naive.place.url()).await;
+    let database = Naive::new(&naive.place().data().join("all"), naive.place().url()).await;
     raw::fill(database.connection(), load::PARTIES).await;
     drop(database);
     for &in_flight in &plan.in_flight {
@@ -68,7 +68,7 @@ pub(crate) async fn stream(plan: &Plan, admin: Option<&str>) {
     let ours = Host::start(Side::Ours, place(admin).await).await;
     // Started only to make the tables; its connection settings are the baseline's.
     let other = Host::start(Side::Naive, place(admin).await).await;
-    let database = Naive::new(&other.place.data().join("all"), other.place.url()).await;
+    let database = Naive::new(&other.place().data().join("all"), other.place().url()).await;
     let writers = if admin.is_some() { 2 } else { 1 };
     let (mut streamed, mut inserted, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
