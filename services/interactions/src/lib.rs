@@ -21,7 +21,8 @@
 //! an agent's context is read from the desk's projection, rows that consumers of the other services' feeds keep; only what was
 //! never kept, or is known to be behind, is asked for within the budget (`queries::held`, `queries::heard`, `events::desk_*`,
 //! `workers::refresh_sections`). What this service says itself lies there too, and holds while the own feed names nobody of it
-//! (`queries::own`, `queries::touched`). What the others' feeds speak of is heard before it is applied (`workers::overhear`); rows read lately are in memory (`queries::shelf`). It can be made anew from the feeds (`rebuild`).
+//! (`queries::own`, `queries::touched`). What the others' feeds speak of is heard before it is applied (`workers::overhear`); rows read lately are in memory (`queries::shelf`), and so are
+//! contexts told lately, as they are sent (`queries::ready`). It can be made anew from the feeds (`rebuild`).
 //!
 //! A commitment is late as a function of the moment; a sweep tells so once, in the transaction that books that it did
 //! (`domain::commitment`, `commands::book_due`, `workers::due_commitments`).
@@ -138,7 +139,10 @@ impl Module for InteractionsModule {
             let (cx, touched) = (context.clone(), touched.clone());
             async move { workers::follow_own(&cx, &touched).await }
         });
-        for (source, touched) in [("scoring", &self.memory.scoring), ("loyalty", &self.memory.loyalty)] {
+        let memory = &self.memory;
+        for (source, touched) in
+            [("stakeholders", &memory.stakeholders), ("scoring", &memory.scoring), ("loyalty", &memory.loyalty)]
+        {
             let (context, touched) = (cx.clone(), touched.clone());
             workers.add_endless(&format!("interactions: whom {source} speaks of"), move || {
                 let (cx, touched) = (context.clone(), touched.clone());
@@ -153,6 +157,6 @@ impl Module for InteractionsModule {
     }
 
     fn needs(&self) -> &'static [&'static str] {
-        &["stakeholders", "scoring", "loyalty"]
+        &queries::SOURCES
     }
 }

@@ -3,7 +3,8 @@
 //! * **Errors.** This is the only crate that makes a [`tonic::Status`]: [`status`] turns a domain
 //!   [`Error`](rapport_types::error::Error) into one with its details, [`error_of`] turns it back on the other side.
 //! * **Handlers.** [`handle`] gives a handler its [`Call`] (who asks, for which tenant, until when) and maps its error;
-//!   [`written`] answers a write with its position in the feed; [`wire`] parses the shared messages.
+//!   [`written`] answers a write with its position in the feed; [`wire`] parses the shared messages; [`Encoded`] is an answer
+//!   that is kept as it is sent.
 //! * **The stack.** [`Stack`] is the one chain of layers every call passes, in one asserted order (see `stack`),
 //!   whether it comes over the network or from a service of the same process.
 //! * **The port.** [`Front`] stands before the stack and translates JSON and gRPC-Web into gRPC.
@@ -17,6 +18,7 @@
 mod access;
 mod authentication;
 mod call;
+mod encoded;
 mod feed;
 mod front;
 pub mod header;
@@ -39,6 +41,7 @@ pub mod wire;
 pub use access::{Access, Pattern};
 pub use authentication::{Authentication, Token};
 pub use call::{Call, Reply, handle, outgoing, written};
+pub use encoded::Encoded;
 pub use feed::FeedService;
 pub use front::{DOCUMENT, Front, needs_tls, openapi};
 pub use mask::masked;

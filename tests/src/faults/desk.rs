@@ -58,6 +58,7 @@ rapport_testkit::each_store! {
         house.all_is_known(&stage, &truth).await;
         let load = Load::start(&stage, &house);
         for (fault, services) in rounds() {
+            println!("{:.1?}: {fault:?} {services:?}", load.started.elapsed());
             house.everything_changes(&stage, &truth).await;
             match fault {
                 Fault::Paused => house.paused(&stage, services).await,
@@ -507,6 +508,17 @@ struct Asked {
     context: AgentContext,
 }
 
+impl Asked {
+    fn took(&self) -> Duration {
+        self.answered - self.at
+    }
+
+    /// When it was asked for, and how long that took: as it says itself, and for its caller.
+    fn told(&self, started: Instant) -> String {
+        format!("{:.1?}: {:?}, {} ms of it in the service", self.at - started, self.took(), self.context.spent_ms)
+    }
+}
+
 /// Contexts at a steady rate, whether or not those before are answered.
 struct Load {
     stop: Arc<AtomicBool>,
@@ -553,11 +565,12 @@ impl Load {
         let mut times: Vec<Duration> = Vec::with_capacity(asked.len());
         let mut wrong = Vec::new();
         for one in &asked {
-            times.push(one.answered - one.at);
+            times.push(one.took());
             wrong.extend(truth.judge(one.caller, (one.at, one.answered), &one.context, &mut tallies).err());
         }
         times.sort_unstable();
-        let late: Vec<&Duration> = times.iter().filter(|took| **took > BUDGET + grace()).collect();
+        let late: Vec<String> =
+            asked.iter().filter(|one| one.took() > BUDGET + grace()).map(|one| one.told(self.started)).collect();
         let at = |permille: usize| times[(times.len() - 1) * permille / 1000];
         println!(
             "{} contexts in {lasted:?}: p50 {:?}, p99 {:?}, p99.9 {:?}, longest {:?}; {tallies:?}",
@@ -568,7 +581,7 @@ impl Load {
             at(1000)
         );
         assert!(wrong.is_empty(), "{} of {} are wrong without a mark; first: {}", wrong.len(), asked.len(), wrong[0]);
-        assert!(late.is_empty(), "{} of {} came too late, the latest after {:?}", late.len(), asked.len(), late.last());
+        assert!(late.is_empty(), "{} of {} came too late:\n{}", late.len(), asked.len(), late.join("\n"));
         let enough = lasted.as_secs_f64() * f64::from(rate()) * 0.8;
         assert!(times.len() as f64 > enough, "vacuous: {} contexts in {lasted:?}", times.len());
         for part in Part::ALL {

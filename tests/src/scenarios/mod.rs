@@ -11,6 +11,7 @@ mod cases;
 mod commitments;
 mod consistency;
 pub(crate) mod desk;
+mod desk_again;
 mod desk_alone;
 mod desk_rebuild;
 mod desk_talk;

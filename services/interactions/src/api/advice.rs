@@ -184,6 +184,7 @@ mod tests {
             bonds: Vec::new(),
             keep: Vec::new(),
             want: Vec::new(),
+            rests: None,
             no_such_party: false,
         }
     }

@@ -14,7 +14,7 @@ use super::network::Network;
 use super::own::Own;
 use crate::domain::{Bond, Medium, SectionKind};
 use crate::events::DESK;
-use crate::queries::{Asked, Asking, Heard, Positions, Section, Standing, Unasked, hear, serve, settle};
+use crate::queries::{Asked, Asking, Heard, Positions, Rests, Section, Standing, Unasked, hear, serve, settle};
 use crate::store::{Held, Known, SectionKey, section_held};
 use crate::workers::Memory;
 
@@ -56,6 +56,8 @@ pub(super) struct Sections {
     pub(super) keep: Vec<(SectionKey, Known)>,
     /// What was missing, and up to where it is wanted: it is asked for beside the answer.
     pub(super) want: Vec<(SectionKey, i64)>,
+    /// What they rest on, where all of them are as they are kept.
+    pub(super) rests: Option<Rests>,
     /// The stakeholders service said that there is no such party.
     pub(super) no_such_party: bool,
 }
@@ -76,6 +78,7 @@ impl Sections {
             bonds: Vec::new(),
             keep: Vec::new(),
             want: Vec::new(),
+            rests: None,
             no_such_party: false,
         }
     }
@@ -138,7 +141,7 @@ impl<'a> About<'a> {
         let network = self.network(&book, &stakeholders, &scoring);
         let ((own, told), network) = join(join(self.own(&book), others), network).await;
         let Network { section: network, mut keep, want, bonds } = network;
-        let Own { history, cases, promises, keep: own } = own;
+        let Own { history, cases, promises, keep: own, through } = own;
         let (card, scores, value, members, consents) = told;
         keep.extend(own);
         keep.extend(
@@ -147,6 +150,9 @@ impl<'a> About<'a> {
         if let (Some(party), false) = (self.party, keep.is_empty()) {
             self.memory.shelf.forget(self.call.tenant(), party);
         }
+        let positions = [&stakeholders, &scoring, &loyalty].map(|standing| standing.position);
+        let rests = through.filter(|_| keep.is_empty() && want.is_empty());
+        let rests = rests.map(|(own, concerned)| Rests { positions, own, concerned });
         Sections {
             card: card.section,
             history,
@@ -160,6 +166,7 @@ impl<'a> About<'a> {
             bonds,
             keep,
             want,
+            rests,
             no_such_party: card.nothing,
         }
     }
@@ -169,12 +176,7 @@ impl<'a> About<'a> {
         let Some(party) = self.party else { return Arc::default() };
         let (tenant, memory) = (self.call.tenant(), &self.memory);
         let now: Positions = standings.map(|standing| standing.position);
-        let hold = |read: Positions| {
-            read[0] == now[0]
-                && memory.scoring.silent(read[1], now[1], party)
-                && memory.loyalty.silent(read[2], now[2], party)
-        };
-        if let Some(shelved) = memory.shelf.get(tenant, party, hold) {
+        if let Some(shelved) = memory.shelf.get(tenant, party, |read| self.silent(read, now, party)) {
             return shelved;
         }
         let parties = [party, Uuid::nil()];
@@ -194,8 +196,14 @@ impl<'a> About<'a> {
         }
     }
 
+    /// Whether the feeds spoke of nobody like this between these positions.
+    pub(super) fn silent(&self, read: Positions, now: Positions, party: Uuid) -> bool {
+        let feeds = [&self.memory.stakeholders, &self.memory.scoring, &self.memory.loyalty];
+        feeds.into_iter().zip(read.into_iter().zip(now)).all(|(feed, (read, now))| feed.silent(read, now, party))
+    }
+
     /// Where a service's feed was heard to speak of the party, if the desk's consumer has not applied that yet; else 0.
-    fn ahead(&self, source: &str, standing: &Standing) -> i64 {
+    pub(super) fn ahead(&self, source: &str, standing: &Standing) -> i64 {
         let heard = self.memory.heard(source).zip(self.party).and_then(|(heard, party)| heard.last(party));
         heard.filter(|heard| *heard > standing.position).unwrap_or_default()
     }

@@ -17,7 +17,7 @@ use super::context::{About, Sections};
 use super::convert_call::{identifier, medium, to_identifier, to_resolution, to_transfers};
 use super::desk_service::{Desk, budget, until};
 use crate::domain::{CallName, Identifier, Match, Medium, PartyName, Resolution, Told};
-use crate::queries::{Asked, Asking, Found, ask_caller, known_caller, section_status};
+use crate::queries::{Asked, Asking, Found, Rests, ask_caller, known_caller, section_status};
 use crate::store::CallRow;
 
 /// What is asked for, checked.
@@ -26,7 +26,7 @@ pub(super) struct Wanted {
     pub(super) about: Of,
     /// The country that reads an identifier in national form.
     country: String,
-    medium: Option<Medium>,
+    pub(super) medium: Option<Medium>,
     pub(super) budget: Duration,
 }
 
@@ -89,6 +89,8 @@ pub(super) struct Composed {
     pub(super) party: Option<Uuid>,
     /// The identifier that leads to nobody yet.
     pub(super) unclaimed: Option<Identifier>,
+    /// What it rests on, where all of it is as it is kept.
+    pub(super) rests: Option<Rests>,
 }
 
 impl Desk {
@@ -145,13 +147,14 @@ impl Desk {
         }
         self.memory.keeper.keep(std::mem::take(&mut sections.keep), std::mem::take(&mut sections.want));
 
+        let rests = sections.rests.take();
         let now = self.cx.world.now();
         let caller = self.caller(&about, asked, &target, &sections.card).await;
         let call = target.call.as_ref().map(|row| row.name().to_string()).unwrap_or_default();
         let whom = Whom { call, party: target.party, medium };
         let context = whom.told(sections, caller, target.resolution.as_ref(), now, started);
         let unclaimed = target.identifier.filter(|_| target.party.is_none());
-        Ok(Composed { context, call: target.call, party: target.party, unclaimed })
+        Ok(Composed { context, call: target.call, party: target.party, unclaimed, rests })
     }
 
     /// A call that was told. Whoever was not found when it began is looked for again.

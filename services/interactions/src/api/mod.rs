@@ -19,6 +19,7 @@ mod convert_call;
 mod convert_case;
 mod convert_commitment;
 mod convert_survey;
+mod desk_again;
 mod desk_context;
 mod desk_service;
 #[cfg(test)]

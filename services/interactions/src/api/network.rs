@@ -15,7 +15,7 @@ use super::network_bonds::Bonds;
 use super::network_lack::{Lack, without};
 use super::network_parts::Influence;
 use crate::domain::{Bond, Matters, Neighbor, PartyName, SectionKind, choose};
-use crate::queries::{Asked, Section, Standing, TIES, Unasked, hear, nameless, section_status, why};
+use crate::queries::{Asked, Positions, Section, Standing, TIES, Unasked, hear, nameless, section_status, why};
 use crate::store::{Held, Known, SectionKey, tie_list};
 
 /// Why who is near is not all as it is now.
@@ -216,11 +216,27 @@ impl About<'_> {
         if parties.is_empty() || !self.call.allows(proto::CardSection::PERMISSION) {
             return HashMap::new();
         }
-        let card = |(key, held): (SectionKey, Held)| {
+        let card = |party: Uuid, held: &Held| {
             let card = proto::CardSection::decode(held.known.as_ref()?.plain.as_slice()).ok()?;
-            Some((key.party, (card, held.behind())))
+            Some((party, (card, held.behind())))
         };
-        self.all_kept::<proto::CardSection>(parties).await.into_iter().filter_map(card).collect()
+        let now = self.standing(proto::CardSection::SOURCE).position;
+        let (mut cards, mut unread) = (HashMap::with_capacity(parties.len()), Vec::new());
+        for party in parties {
+            let hold = |read: Positions| self.memory.stakeholders.silent(read[0], now, *party);
+            match self.memory.shelf.get(self.call.tenant(), *party, hold) {
+                Some(rows) => {
+                    let held = rows.get(&self.key(*party, SectionKind::Card, ""));
+                    cards.extend(held.and_then(|held| card(*party, held)));
+                }
+                None => unread.push(*party),
+            }
+        }
+        if !unread.is_empty() {
+            let kept = self.all_kept::<proto::CardSection>(&unread).await;
+            cards.extend(kept.iter().filter_map(|(key, held)| card(key.party, held)));
+        }
+        cards
     }
 
     /// Says who candidates are: by what came with the search, else by the cards that are kept. Says whether what it says of

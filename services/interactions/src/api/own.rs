@@ -29,9 +29,9 @@ const OPEN: &str = r#"state == "open""#;
 const UNSOLVED: &str = r#"status in ["new", "in_progress", "waiting"]"#;
 
 /// What it takes to read each of the sections.
-const HISTORY: &str = "interactions.interactions.read";
-const CASE: &str = "interactions.cases.read";
-const COMMITMENT: &str = "interactions.commitments.read";
+pub(super) const HISTORY: &str = "interactions.interactions.read";
+pub(super) const CASE: &str = "interactions.cases.read";
+pub(super) const COMMITMENT: &str = "interactions.commitments.read";
 
 /// The own sections, and what is to be kept of them.
 pub(super) struct Own {
@@ -39,6 +39,8 @@ pub(super) struct Own {
     pub(super) cases: proto::CaseSection,
     pub(super) promises: proto::CommitmentSection,
     pub(super) keep: Option<(SectionKey, Known)>,
+    /// Up to where of the own feed they hold everything that it told of these; none where they are not as they are kept.
+    pub(super) through: Option<(i64, Vec<Uuid>)>,
 }
 
 impl About<'_> {
@@ -46,17 +48,21 @@ impl About<'_> {
     pub(super) async fn own(&self, book: &Book) -> Own {
         let asked = self.asked("interactions");
         match self.kept(book, asked).await {
-            Some((kept, position)) => self.shown(kept, Asked { position, ..asked }),
+            Some((kept, read, position)) => {
+                let through = Some((read, kept.concerned().collect()));
+                Own { through, ..self.shown(kept, Asked { position, ..asked }) }
+            }
             None => Box::pin(self.read_own(asked)).await,
         }
     }
 
-    /// What the projection holds, if nothing happened since, and up to where that is known.
-    async fn kept(&self, book: &Book, asked: Asked) -> Option<(OwnSections, i64)> {
+    /// What the projection holds, if nothing happened since, up to where it was read, and up to where that is known.
+    async fn kept(&self, book: &Book, asked: Asked) -> Option<(OwnSections, i64, i64)> {
         let known = book.get(&self.key(self.party?, SectionKind::Own, ""))?.known.as_ref()?;
         let through = self.memory.touched.reach(asked.position, self.until).await?;
         let kept = OwnSections::decode(known.plain.as_slice()).ok()?;
-        self.memory.touched.untouched(known.position, kept.concerned()).then_some((kept, through))
+        let untouched = self.memory.touched.untouched(known.position, kept.concerned());
+        untouched.then_some((kept, known.position, through))
     }
 
     /// What is kept, as this caller may see it now.
@@ -73,6 +79,7 @@ impl About<'_> {
             cases: proto::CaseSection { status: Some(cases_status), ..cases.unwrap_or_default() },
             promises: proto::CommitmentSection { status: Some(promises_status), ..promises.unwrap_or_default() },
             keep: None,
+            through: None,
         }
     }
 
@@ -94,7 +101,7 @@ impl About<'_> {
             let known = Known { position: asked.position, as_of: asked.at, plain: bare.encode_to_vec() };
             Some((self.key(self.party?, SectionKind::Own, ""), known))
         });
-        Own { history, cases, promises, keep }
+        Own { history, cases, promises, keep, through: None }
     }
 
     /// The party's origins, itself among them; none where they cannot be read in time.

@@ -25,7 +25,7 @@ use super::desk_service::{Desk, MOST_BUDGET, until};
 use super::seen::{Behind, Seen as Asked};
 use crate::domain::{Identifier, MAX_CANDIDATES, Medium, SectionKind};
 use crate::events;
-use crate::queries::TIES;
+use crate::queries::{SOURCES, TIES};
 use crate::store::{CallRow, Mark, Tie, alias_origins, call_find, holder_list, section_marks, tie_list};
 
 /// How often the database is looked at for what another process learned.
@@ -130,7 +130,7 @@ impl Basis {
         let tenant = call.tenant();
         // That a service goes away is nothing that happens to anybody: nothing else would tell of it.
         let about = desk.about(call, None, Medium::Phone, Instant::now());
-        let unheard = ["stakeholders", "scoring", "loyalty"].map(|source| {
+        let unheard = SOURCES.map(|source| {
             let standing = about.standing(source);
             (!standing.away.is_empty(), standing.lagging)
         });
@@ -197,7 +197,7 @@ impl Watcher {
             let composed = self.desk.compose(&self.call, &self.wanted, None, started, self.patience).await?;
             let ended = ended(&self.wanted, &composed);
             self.late = waits(&composed.context);
-            let Composed { context, call, party, unclaimed } = composed;
+            let Composed { context, call, party, unclaimed, .. } = composed;
             let context = kept(&self.told, context);
             let changed = changed(&self.told, &context);
             let most = Duration::from_millis(u64::from(MOST_BUDGET.unsigned_abs()));

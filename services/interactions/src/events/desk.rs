@@ -8,7 +8,8 @@ use rapport_types::error::Error;
 use rapport_types::{TenantId, Uuid};
 
 use super::desk_loyalty::concerned;
-use super::desk_scores::moved;
+use super::desk_parties::of_parties;
+use super::desk_scores::{everybody, moved};
 use crate::domain::{PartyName, SectionKind};
 use crate::queries::{Learning, learn};
 use crate::store::{Known, SectionKey};
@@ -27,11 +28,23 @@ pub(super) fn key(tenant: &TenantId, party: Uuid, kind: SectionKind) -> SectionK
     SectionKey { tenant: tenant.clone(), party, kind, facet: String::new() }
 }
 
+/// Of whom an event of another service's feed speaks, as far as the desk shows them; none where it speaks of everybody.
+///
+/// # Errors
+/// A bug, where the event cannot be read.
+pub(crate) fn whom(event: &Event) -> Result<Option<Vec<Uuid>>, Error> {
+    match event.source.as_str() {
+        "stakeholders" => of_parties(event).map(Some),
+        _ if everybody(event).is_some() => Ok(None),
+        _ => Ok(Some(spoken(event)?.map(|key| key.party).into_iter().collect())),
+    }
+}
+
 /// The section that an event of scoring or loyalty speaks of; none where it speaks of no party.
 ///
 /// # Errors
 /// A bug, where the event cannot be read.
-pub(crate) fn spoken(event: &Event) -> Result<Option<SectionKey>, Error> {
+pub(super) fn spoken(event: &Event) -> Result<Option<SectionKey>, Error> {
     let spoken = moved(event).or_else(|| {
         let concerned = concerned(event)?;
         Some(concerned.map(|party| (party, SectionKind::Loyalty)))

@@ -138,6 +138,15 @@ impl Learned {
 
 rapport_types::resource_name!(RelationshipName, "relationships", "relationship");
 
+/// The parties that an event speaks of as far as the desk shows them: no row of anybody else says anything else after it.
+///
+/// # Errors
+/// A bug, where the event cannot be read.
+pub(super) fn of_parties(event: &Event) -> Result<Vec<Uuid>, Error> {
+    let spoken = Learned::spoken(std::slice::from_ref(event))?;
+    Ok(spoken.wanted.into_keys().map(|key| key.party).collect())
+}
+
 /// Whether an update may change how a party may be addressed, on whatever channel.
 fn addressed(told: &proto::PartyUpdated) -> bool {
     told.ceased || told.changed_paths.iter().any(|path| path == "cessation" || path == "lifecycle")
@@ -248,6 +257,12 @@ mod tests {
         assert_eq!(spoken.ties.len(), 2);
         assert!(spoken.ties.values().all(Option::is_some));
         assert_eq!(of(SectionKind::Consents)[0].0.facet, "phone");
+        for (at, parties) in [(0, &[1][..]), (2, &[1, 2]), (3, &[1])] {
+            assert_eq!(
+                of_parties(&events[at]).unwrap(),
+                parties.iter().map(|id| Uuid::from_u128(*id)).collect::<Vec<_>>()
+            );
+        }
         events.push(event(5, &ended));
         assert!(Learned::spoken(&events).unwrap().ties.values().all(Option::is_none));
     }

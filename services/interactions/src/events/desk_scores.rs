@@ -52,7 +52,7 @@ impl Learned {
 }
 
 /// The sections of every party of a tenant that an event speaks of: a model that was fitted changes what each is worth.
-pub(crate) fn everybody(event: &Event) -> Option<Result<SectionKind, Error>> {
+pub(super) fn everybody(event: &Event) -> Option<Result<SectionKind, Error>> {
     let fitted = event.decode::<proto::ClvModelFitted>()?;
     Some(fitted.map(|_| SectionKind::Value))
 }

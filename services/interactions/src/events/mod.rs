@@ -15,10 +15,10 @@ mod versions;
 pub(crate) use commitments::{
     assignee, case_assigned, commitment_ended, commitment_fell_due, commitment_made, commitment_reassigned,
 };
-pub(crate) use desk::{DESK, spoken};
+pub(crate) use desk::{DESK, whom};
 pub(crate) use desk_loyalty::DeskLoyalty;
 pub(crate) use desk_parties::DeskParties;
-pub(crate) use desk_scores::{DeskScores, everybody};
+pub(crate) use desk_scores::DeskScores;
 pub(crate) use identity::Identity;
 #[cfg(test)]
 pub(crate) use identity::tests::{holder, learn};

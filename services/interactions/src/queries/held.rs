@@ -8,7 +8,7 @@ use super::heard::{Asked, Section, section_status, turning};
 use crate::store::Held;
 
 /// What was said longer ago is asked for again, if the service is there: scores decay, consents and points expire.
-const OLD_MICROS: i64 = 3_600_000_000;
+pub(super) const OLD_MICROS: i64 = 3_600_000_000;
 
 /// How a consumer of another service's feed stands.
 #[derive(Clone, Debug)]

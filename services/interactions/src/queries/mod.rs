@@ -10,6 +10,7 @@ mod influence;
 mod interactions;
 mod learned;
 mod own;
+mod ready;
 mod said;
 mod shelf;
 mod surveys;
@@ -30,7 +31,8 @@ pub(crate) use interactions::{
 };
 pub(crate) use learned::{Learning, learn, nameless};
 pub(crate) use own::OwnSections;
-pub(crate) use shelf::{Positions, Shelf};
+pub(crate) use ready::{Moment, Ready, ReadyKey, Rests, Told};
+pub(crate) use shelf::{Positions, SOURCES, Shelf};
 pub(crate) use surveys::{
     ResponseList, ResponseView, SurveyStats, get_response, get_survey, get_survey_stats, list_responses, list_surveys,
 };

@@ -7,7 +7,7 @@ use rapport_types::{TenantId, Uuid};
 use crate::store::{Held, SectionKey};
 
 /// How long rows stay that nobody made invalid.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(300);
 /// How many bytes of rows stay.
 const BYTES: u64 = 96 << 20;
 /// What a row takes beside what it says.
@@ -18,8 +18,11 @@ const ROW: usize = 160;
 #[derive(Clone)]
 pub(crate) struct Shelf(moka::sync::Cache<(TenantId, Uuid), Shelved>);
 
-/// How far the feeds of stakeholders, scoring and loyalty are applied.
-pub(crate) type Positions = [i64; 3];
+/// The services whose feeds say what rows hold.
+pub(crate) const SOURCES: [&str; 3] = ["stakeholders", "scoring", "loyalty"];
+
+/// How far each of these feeds is applied.
+pub(crate) type Positions = [i64; SOURCES.len()];
 
 #[derive(Clone)]
 struct Shelved {

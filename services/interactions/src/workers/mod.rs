@@ -14,7 +14,7 @@ pub(crate) use keep_sections::Keeper;
 pub(crate) use overhear::overhear;
 pub(crate) use refresh_sections::refresh_sections;
 
-use crate::queries::{Shelf, Touched};
+use crate::queries::{Shelf, Told, Touched};
 
 /// What the desk has in memory beside its tables. Clones are the same memory.
 #[derive(Clone, Default)]
@@ -23,18 +23,23 @@ pub(crate) struct Memory {
     pub(crate) keeper: Keeper,
     /// Whom the own feed spoke of lately.
     pub(crate) touched: Touched,
+    /// Of whose cards, consents and ties stakeholders' feed spoke lately.
+    pub(crate) stakeholders: Touched,
     /// Of whose scores and worth scoring's feed spoke lately.
     pub(crate) scoring: Touched,
     /// Of whose points and tiers loyalty's feed spoke lately.
     pub(crate) loyalty: Touched,
     /// The rows of parties that were asked about lately.
     pub(crate) shelf: Shelf,
+    /// The contexts that were told lately.
+    pub(crate) told: Told,
 }
 
 impl Memory {
     /// Whom a service's feed spoke of lately; none where nobody listens to it.
     pub(crate) fn heard(&self, source: &str) -> Option<&Touched> {
         match source {
+            "stakeholders" => Some(&self.stakeholders),
             "scoring" => Some(&self.scoring),
             "loyalty" => Some(&self.loyalty),
             _ => None,

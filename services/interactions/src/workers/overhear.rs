@@ -5,7 +5,7 @@ use rapport_events::Cursor;
 use rapport_server::Context;
 use rapport_types::error::Error;
 
-use crate::events::{DESK, everybody, spoken};
+use crate::events::{DESK, whom};
 use crate::queries::Touched;
 
 /// How long a feed that cannot be heard is left alone.
@@ -31,9 +31,8 @@ async fn listen(cx: &Context, source: &'static str, touched: &Touched) -> Result
     while let Some(events) = feed.next().await {
         let events = events?;
         for event in &events {
-            match spoken(event) {
-                Ok(Some(key)) => touched.note(event.position, vec![key.party]),
-                Ok(None) if everybody(event).is_none() => {}
+            match whom(event) {
+                Ok(Some(parties)) => touched.note(event.position, parties),
                 // What cannot be read may be of anybody; the consumer deals with it.
                 Ok(None) | Err(_) => touched.begin(event.position),
             }

@@ -6,6 +6,7 @@ use super::deadline::far;
 use super::{Flow, Next, refuse};
 use crate::access::Access;
 use crate::call::Call;
+use crate::encoded::Encoded;
 use crate::front::Unspoken;
 use crate::method::Methods;
 use crate::services::{Dispatch, Services};
@@ -42,7 +43,7 @@ impl Next for Handler {
             request.extensions_mut().insert(call);
         }
         match dispatch(request).await {
-            Ok(response) => explained(response),
+            Ok(response) => explained(Encoded::in_place(response)),
             Err(never) => match never {},
         }
     }
