@@ -14,6 +14,11 @@ use crate::store::{Known, SectionKey, section_behind, section_forget, section_pu
 const SOME: usize = 100;
 /// How long after it found nothing to do it looks again.
 const CALM: Duration = Duration::from_millis(250);
+/// So many writes a second are callers at work, or an import: whoever asks about somebody is answered all the same, and
+/// what moves again before it is asked for is asked for once.
+const BUSY: f64 = 100.0;
+/// How long it rests beside them, in rounds.
+const REST: u32 = 3;
 /// How long a service that did not answer is left alone, and a section whose question failed, the first time.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long a section whose question keeps failing is left alone at most.
@@ -31,6 +36,7 @@ pub(crate) async fn refresh_sections(cx: &Context, purposes: &[String]) {
         SectionKind::ALL.iter().map(|(kind, _, _)| (*kind, Failed::new())).collect();
     loop {
         let (mut busy, mut failed) = (false, false);
+        let (began, written) = (Instant::now(), cx.store.stats().items);
         for (kind, left) in &mut sorts {
             match refresh(cx, purposes, *kind, left).await {
                 Ok(asked) => busy |= asked,
@@ -44,8 +50,15 @@ pub(crate) async fn refresh_sections(cx: &Context, purposes: &[String]) {
             tokio::time::sleep(PAUSE).await;
         } else if !busy {
             tokio::time::sleep(CALM).await;
+        } else if rate(cx.store.stats().items - written, began.elapsed()) > BUSY {
+            tokio::time::sleep(began.elapsed() * REST).await;
         }
     }
+}
+
+/// How many a second so many are in a time.
+fn rate(count: u64, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64().max(f64::EPSILON)
 }
 
 /// Asks for some sections of a sort that are behind; whether there were any that are not left alone. One that cannot be
