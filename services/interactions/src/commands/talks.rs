@@ -96,7 +96,7 @@ impl Talks {
         let mut cases = case_find(tx.db(), &opened).await?;
         let promises = pledges(tx, &standing).await?;
 
-        let mut origins = Origins { whose: BTreeMap::new(), bare: HashSet::new() };
+        let mut origins = Origins::default();
         for row in &rows {
             origins.of_leg(row);
         }
@@ -123,11 +123,13 @@ impl Talks {
                 Some(origin) if origin.id == one.talk => {
                     origins.bare.insert((one.tenant.clone(), one.talk));
                 }
-                Some(origin) => origins.add(one.tenant, [origin.id]),
+                Some(origin) => origins.add_owned(one.tenant, origin),
                 None => {}
             }
         }
-        let aliases = origins.aliases(tx, &talks).await?;
+        // Of a conversation that is told of for the first time nothing is recorded that somebody could own.
+        origins.talks = rows.iter().map(|row| (row.tenant.clone(), row.talk)).chain(standing.keys().cloned()).collect();
+        let aliases = origins.aliases(tx).await?;
         let mut subjects = origins.subjects();
         let mut keys = tx.keys(&subjects).await?;
         if subjects.iter().any(|subject| keys.is_destroyed(subject)) {
@@ -277,15 +279,27 @@ fn strays(wanted: &[Wanted<'_>], talks: &HashSet<Key>, found: Vec<CallRow>) -> (
 }
 
 /// The origins that something may come under.
+#[derive(Default)]
 struct Origins {
     whose: BTreeMap<TenantId, HashSet<Uuid>>,
     /// Conversations that are known by themselves alone.
     bare: HashSet<Key>,
+    /// Conversations that may be somebody's.
+    talks: HashSet<Key>,
+    /// Origins of which it is known whose they are: they stay theirs.
+    owned: HashMap<Key, Uuid>,
 }
 
 impl Origins {
     fn add(&mut self, tenant: &TenantId, origins: impl IntoIterator<Item = Uuid>) {
         self.whose.entry(tenant.clone()).or_default().extend(origins);
+    }
+
+    /// An origin, and whose it is if anybody's.
+    fn add_owned(&mut self, tenant: &TenantId, origin: Origin) {
+        self.add(tenant, [origin.id]);
+        let owner = origin.party.filter(|party| *party != origin.id);
+        self.owned.extend(owner.map(|party| ((tenant.clone(), origin.id), party)));
     }
 
     fn of_leg(&mut self, row: &CallRow) {
@@ -296,11 +310,12 @@ impl Origins {
         self.add(&row.tenant, all.into_iter().flatten());
     }
 
-    async fn aliases(&self, tx: &Tx, talks: &HashSet<Key>) -> Result<HashMap<Key, Uuid>, StoreError> {
-        let mut aliases = HashMap::new();
+    async fn aliases(&self, tx: &Tx) -> Result<HashMap<Key, Uuid>, StoreError> {
+        let mut aliases = self.owned.clone();
         for (tenant, origins) in &self.whose {
-            let talks = talks.iter().filter(|(of, _)| of == tenant).map(|(_, talk)| *talk);
-            let origins = origins.iter().copied().chain(talks).collect();
+            let talks = self.talks.iter().filter(|(of, _)| of == tenant).map(|(_, talk)| *talk);
+            let unknown = |origin: &Uuid| !self.owned.contains_key(&(tenant.clone(), *origin));
+            let origins = origins.iter().copied().filter(unknown).chain(talks).collect();
             let found = alias_find(tx.db(), tenant, &origins).await?;
             aliases.extend(found.into_iter().map(|(origin, party)| ((tenant.clone(), origin), party)));
         }

@@ -17,7 +17,7 @@ const CALM: Duration = Duration::from_millis(250);
 /// So many writes a second are callers at work, or an import: whoever asks about somebody is answered all the same, and
 /// what moves again before it is asked for is asked for once.
 const BUSY: f64 = 100.0;
-/// How long it rests beside them, in rounds.
+/// How long it rests beside them, in rounds; no longer than [`PAUSE`].
 const REST: u32 = 3;
 /// How long a service that did not answer is left alone, and a section whose question failed, the first time.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -50,15 +50,15 @@ pub(crate) async fn refresh_sections(cx: &Context, purposes: &[String]) {
             tokio::time::sleep(PAUSE).await;
         } else if !busy {
             tokio::time::sleep(CALM).await;
-        } else if rate(cx.store.stats().items - written, began.elapsed()) > BUSY {
-            tokio::time::sleep(began.elapsed() * REST).await;
+        } else {
+            tokio::time::sleep(rest(cx.store.stats().items - written, began.elapsed())).await;
         }
     }
 }
 
-/// How many a second so many are in a time.
-fn rate(count: u64, took: Duration) -> f64 {
-    count as f64 / took.as_secs_f64().max(f64::EPSILON)
+/// How long to rest after a round that took so long, while so many writes were made.
+fn rest(writes: u64, took: Duration) -> Duration {
+    if writes as f64 > BUSY * took.as_secs_f64() { (took * REST).min(PAUSE) } else { Duration::ZERO }
 }
 
 /// Asks for some sections of a sort that are behind; whether there were any that are not left alone. One that cannot be
@@ -148,6 +148,13 @@ mod tests {
     use crate::domain::PartyName;
     use crate::fixture::{consents, context_among, tenant};
     use crate::store::section_mark;
+
+    #[test]
+    fn it_rests_while_others_are_at_work() {
+        let round = Duration::from_millis(200);
+        assert_eq!((rest(0, round), rest(20, round)), (Duration::ZERO, Duration::ZERO));
+        assert_eq!(rest(21, round), Duration::from_millis(600));
+    }
 
     /// The party of which nothing can be said.
     const POISON: Uuid = Uuid::from_u128(1);

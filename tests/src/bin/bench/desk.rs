@@ -11,6 +11,7 @@ use rapport_proto::interactions::v1::get_agent_context_request::About;
 use rapport_proto::interactions::v1::interaction_service_client::InteractionServiceClient;
 use rapport_proto::stakeholders::v1::GetPartyRequest;
 use rapport_proto::stakeholders::v1::party_service_client::PartyServiceClient;
+use tonic::transport::Channel;
 use uuid::Uuid;
 
 use crate::host::{Host, Side};
@@ -70,6 +71,8 @@ pub(crate) async fn measure(plan: &Plan, size: Size, admin: Option<&str>, kept: 
     for &in_flight in &plan.in_flight {
         contexts(plan, &ours, &naive, &sample, filled, in_flight).await;
     }
+    // Every number has called before: the first time makes its key, a row that the baseline does not have.
+    rung(&ours.address, filled).await;
     for &in_flight in &plan.in_flight {
         begins(plan, &ours, &naive, filled, in_flight).await;
     }
@@ -284,6 +287,30 @@ async fn contexts(plan: &Plan, ours: &Host, naive: &Host, parties: &Arc<Vec<Stri
     );
 }
 
+/// A call begins.
+async fn ring(client: &mut DeskServiceClient<Channel>, number: String) {
+    let call = pb::Call {
+        call_id: Uuid::now_v7().to_string(),
+        direction: pb::Direction::Inbound.into(),
+        identifier_used: Some(pb::Identifier { scheme: "tel".into(), value: number }),
+        ..Default::default()
+    };
+    let request = pb::BeginCallRequest { call: Some(call), ..Default::default() };
+    client.begin_call(request).await.expect("a call begins");
+}
+
+/// Each of the first parties calls once.
+async fn rung(address: &str, parties: usize) {
+    let started = Instant::now();
+    let client = DeskServiceClient::new(load::connect(address).await);
+    let rung = futures::StreamExt::for_each_concurrent(futures::stream::iter(0..parties), 64, |party| {
+        let mut client = client.clone();
+        async move { ring(&mut client, fill::number(party)).await }
+    });
+    rung.await;
+    fill::told("calls of numbers that never called", parties, started);
+}
+
 async fn begins(plan: &Plan, ours: &Host, naive: &Host, filled: usize, in_flight: usize) {
     let mut seen: [Seen; 2] = Default::default();
     for _ in 0..plan.rounds {
@@ -295,17 +322,8 @@ async fn begins(plan: &Plan, ours: &Host, naive: &Host, filled: usize, in_flight
                     n += 1;
                     let party = scattered(n) % filled;
                     let value = if at == 0 { fill::number(party) } else { naive_desk::party(party).to_string() };
-                    let call = pb::Call {
-                        call_id: Uuid::now_v7().to_string(),
-                        direction: pb::Direction::Inbound.into(),
-                        identifier_used: Some(pb::Identifier { scheme: "tel".into(), value }),
-                        ..Default::default()
-                    };
-                    let request = pb::BeginCallRequest { call: Some(call), ..Default::default() };
                     let mut client = client.clone();
-                    async move {
-                        client.begin_call(request).await.expect("a call begins");
-                    }
+                    async move { ring(&mut client, value).await }
                 }
             })
             .await;
