@@ -126,22 +126,27 @@ async fn probe(address: &str, length: Duration) -> Seen {
         interactions.record_interaction(write(recorded, Some(&party))).await.expect("a write is acknowledged");
         let acknowledged = Instant::now();
         let expected = i64::try_from(recorded).unwrap();
-        loop {
-            if scored(&mut scores, &party).await >= expected {
-                break;
+        let lost = || assert!(acknowledged.elapsed() < LOST, "never counted, or never shown");
+        let score = async {
+            while scored(&mut scores, &party).await < expected {
+                lost();
             }
-            assert!(acknowledged.elapsed() < LOST, "never counted");
-        }
-        seen.scores.push(acknowledged.elapsed());
-        loop {
-            let request = GetAgentContextRequest { about: Some(About::Party(party.clone())), ..Default::default() };
-            let answer = desk.get_agent_context(request).await.expect("a context is given").into_inner();
-            if counted(&answer) >= expected {
-                break;
+            acknowledged.elapsed()
+        };
+        let context = async {
+            loop {
+                let request = GetAgentContextRequest { about: Some(About::Party(party.clone())), ..Default::default() };
+                let answer = desk.get_agent_context(request).await.expect("a context is given").into_inner();
+                if counted(&answer) >= expected {
+                    return acknowledged.elapsed();
+                }
+                lost();
             }
-            assert!(acknowledged.elapsed() < LOST, "never shown");
-        }
-        seen.contexts.push(acknowledged.elapsed());
+        };
+        // Side by side: neither waits until the other is seen.
+        let (score, context) = futures::future::join(score, context).await;
+        seen.scores.push(score);
+        seen.contexts.push(context);
     }
     seen
 }
