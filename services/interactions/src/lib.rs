@@ -149,6 +149,11 @@ impl Module for InteractionsModule {
                 async move { workers::overhear(&cx, source, &touched).await }
             });
         }
+        let lag = self.memory.lag.clone();
+        workers.add_endless("interactions: how late it is", move || {
+            let lag = lag.clone();
+            async move { lag.watch().await }
+        });
         let (keeper, store) = (self.memory.keeper.clone(), cx.store.clone());
         workers.add_endless("interactions: keeper of sections", move || {
             let (keeper, store) = (keeper.clone(), store.clone());

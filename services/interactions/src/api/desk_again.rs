@@ -8,7 +8,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 
 use super::context::About;
 use super::desk_context::{Composed, Of, Wanted};
-use super::desk_service::{Desk, until};
+use super::desk_service::Desk;
 use super::own::{CASE, COMMITMENT, HISTORY};
 use crate::domain::Medium;
 use crate::queries::{Moment, Positions, Ready, ReadyKey, Rests, SOURCES, Section, Standing};
@@ -38,7 +38,7 @@ impl Desk {
     ) -> Option<Encoded> {
         let key = key(call, wanted)?;
         let ready = self.memory.told.get(&key)?;
-        let mut about = self.about(call, Some(key.party), Medium::Phone, until(started, wanted.budget));
+        let mut about = self.about(call, Some(key.party), Medium::Phone, self.until(started, wanted.budget));
         about.at_least = at_least;
         let now = self.cx.world.now();
         let standings = SOURCES.map(|source| about.standing(source));

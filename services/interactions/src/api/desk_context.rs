@@ -15,7 +15,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use super::advice::{next_best_action, warnings};
 use super::context::{About, Sections};
 use super::convert_call::{identifier, medium, to_identifier, to_resolution, to_transfers};
-use super::desk_service::{Desk, budget, until};
+use super::desk_service::{Desk, budget};
 use crate::domain::{CallName, Identifier, Match, Medium, PartyName, Resolution, Told};
 use crate::queries::{Asked, Asking, Found, Rests, ask_caller, known_caller, section_status};
 use crate::store::CallRow;
@@ -117,7 +117,7 @@ impl Desk {
         started: Instant,
         budget: Duration,
     ) -> Result<Composed, Error> {
-        let until = until(started, budget);
+        let until = self.until(started, budget);
         // Before anybody is looked for: what is found holds everything up to here.
         let asked = self.about(call, None, Medium::Phone, until).asked("stakeholders");
         let country = wanted.country.as_str();

@@ -55,15 +55,16 @@ impl DeskService for Desk {
         let seen = Seen::of(&request)?;
         handle(request, |call, request| async move {
             let wanted = Wanted::parse(&request)?;
-            let behind = seen.wait(&self.cx, until(started, wanted.budget)).await;
+            let behind = seen.wait(&self.cx, self.until(started, wanted.budget)).await;
             if let Some(encoded) = self.again(&call, &wanted, seen.header(), started).await {
                 let mut reply = Response::new(proto::AgentContext::default());
                 reply.extensions_mut().insert(encoded);
                 return Ok(behind.told(reply));
             }
             let composed = self.compose(&call, &wanted, seen.header(), started, wanted.budget);
-            // Every service is waited for until then at most; the own database may be as slow as any of them.
-            let context = match tokio::time::timeout_at((started + wanted.budget).into(), composed).await {
+            // Every service is waited for until shortly before; the own database may be as slow as any of them.
+            let latest = started + wanted.budget - self.memory.lag.get().min(wanted.budget / 4);
+            let context = match tokio::time::timeout_at(latest.into(), composed).await {
                 Ok(composed) => {
                     let composed = composed?;
                     self.remember(&call, &wanted, &composed);
@@ -113,9 +114,10 @@ pub(super) fn budget(given: i32) -> Result<Duration, FieldError> {
     .map(|millis| Duration::from_millis(u64::from(millis.unsigned_abs())))
 }
 
-/// When to stop waiting for others: a tenth of the budget stays for the answer itself.
-pub(super) fn until(started: Instant, budget: Duration) -> Instant {
-    started + budget - (budget / 10).min(Duration::from_millis(50))
+/// How much of a budget stays for the answer itself: a tenth. Where this process is late lately, the request was read late and
+/// its answer will be sent late: that stays too, half of the budget at most.
+fn reserve(budget: Duration, lag: Duration) -> Duration {
+    ((budget / 10).min(Duration::from_millis(50)) + 2 * lag).min(budget / 2)
 }
 
 /// The cases that were opened with a conversation, which go where it goes.
@@ -124,6 +126,11 @@ pub(super) fn opened(legs: &[CallRow]) -> Vec<Uuid> {
 }
 
 impl Desk {
+    /// When to stop waiting for others.
+    pub(super) fn until(&self, started: Instant, budget: Duration) -> Instant {
+        started + budget - reserve(budget, self.memory.lag.get())
+    }
+
     async fn begin(
         &self,
         call: Call,
@@ -143,7 +150,7 @@ impl Desk {
         };
         let scope = call.scope(call.method, &request.request_id, &request)?;
         let (id, talk) = self.ids(&call, &told);
-        let until = until(started, budget);
+        let until = self.until(started, budget);
         let behind = seen.wait(&self.cx, until).await;
         let known = known_caller(store, call.tenant(), told.identifier.as_ref());
         let (legs, known) = futures::future::try_join(self.legs(&call, talk), known).await?;
@@ -301,8 +308,9 @@ mod tests {
         for wrong in [-1, 1, 9, 5_001, i32::MAX, i32::MIN] {
             assert_eq!(budget(wrong).unwrap_err().reason, reason::OUT_OF_RANGE, "{wrong}");
         }
-        let now = Instant::now();
-        assert_eq!(until(now, Duration::from_millis(300)), now + Duration::from_millis(270));
-        assert_eq!(until(now, Duration::from_millis(5_000)), now + Duration::from_millis(4_950));
+        let millis = Duration::from_millis;
+        for (budget, lag, stays) in [(300, 0, 30), (5_000, 0, 50), (150, 20, 55), (150, 60, 75), (5_000, 100, 250)] {
+            assert_eq!(reserve(millis(budget), millis(lag)), millis(stays), "{budget} {lag}");
+        }
     }
 }

@@ -21,7 +21,7 @@ use rapport_types::error::{Error, Kind};
 
 use super::context_change::{changed, kept, only, told, waits};
 use super::desk_context::{Composed, Of, Wanted};
-use super::desk_service::{Desk, MOST_BUDGET, until};
+use super::desk_service::{Desk, MOST_BUDGET};
 use super::seen::{Behind, Seen as Asked};
 use crate::domain::{Identifier, MAX_CANDIDATES, Medium, SectionKind};
 use crate::events;
@@ -55,7 +55,7 @@ pub(super) async fn changes(
     let wanted = Wanted::parse(&proto::GetAgentContextRequest { about, country_code, medium, budget_ms })?;
     // The feed first: what happens while the context is put together is then seen after it.
     let feed = subscribe(desk, &call).await?;
-    let behind = seen.wait(&desk.cx, until(started, wanted.budget)).await;
+    let behind = seen.wait(&desk.cx, desk.until(started, wanted.budget)).await;
     let composed = desk.compose(&call, &wanted, seen.header(), started, wanted.budget).await?;
     let ended = ended(&wanted, &composed);
     let first =

@@ -3,6 +3,7 @@
 mod due_commitments;
 mod follow_own;
 mod keep_sections;
+mod lag;
 mod overhear;
 mod refresh_sections;
 
@@ -11,6 +12,7 @@ pub(crate) use due_commitments::due_commitments;
 pub(crate) use due_commitments::fall_due;
 pub(crate) use follow_own::follow_own;
 pub(crate) use keep_sections::Keeper;
+pub(crate) use lag::Lag;
 pub(crate) use overhear::overhear;
 pub(crate) use refresh_sections::refresh_sections;
 
@@ -33,6 +35,8 @@ pub(crate) struct Memory {
     pub(crate) shelf: Shelf,
     /// The contexts that were told lately.
     pub(crate) told: Told,
+    /// How late answers come lately.
+    pub(crate) lag: Lag,
 }
 
 impl Memory {
