@@ -1,12 +1,17 @@
 //! gRPC-Web, and what web pages of other origins may do.
 
+use std::time::{Duration, Instant};
+
 use prost::Message as _;
+use prost_reflect::DynamicMessage;
 use rapport_proto::events::v1::{SubscribeRequest, SubscribeResponse};
 use rapport_proto::stakeholders::v1::{CreatePartyRequest, GetPartyRequest, Party, PartyKind};
 use rapport_testkit::sandbox::Sandbox;
 
 use super::http::{self, Answer};
+use super::json::lasting;
 use crate::house::{self, House};
+use crate::raw;
 
 const PARTIES: &str = "/rapport.stakeholders.v1.PartyService";
 const FEED: &str = "/rapport.events.v1.EventService/Subscribe";
@@ -99,6 +104,48 @@ fn grpc_web_is_spoken() {
                 messages.iter().map(|m| SubscribeResponse::decode(m.as_slice()).expect("a batch").events.len()).sum();
             assert!(events >= 2, "{events} events in {} messages", messages.len());
             assert!(trailers.contains("grpc-status:4"), "{trailers:?}");
+        }
+        house.close().await;
+    });
+}
+
+/// Its second answer is written from memory, without a message that anybody encodes.
+#[test]
+fn a_context_told_again_reads_alike_in_grpc_and_grpc_web_and_json() {
+    const TIMES: usize = 6;
+    rapport_testkit::block_on(async {
+        let house = House::open(Sandbox::builder(rapport::modules)).await;
+        let party =
+            Party { kind: PartyKind::Individual.into(), display_name: "Noa Example".into(), ..Default::default() };
+        let create = CreatePartyRequest { party: Some(party), ..Default::default() };
+        let party = house.parties(house::ACME).create_party(create).await.expect("created").into_inner().name;
+
+        let named = "rapport.interactions.v1.DeskService.GetAgentContext";
+        let method = raw::methods().into_iter().find(|method| method.full_name() == named).expect("a method");
+        let request = serde_json::json!({ "party": party, "budgetMs": 5_000 }).to_string();
+        let (channel, path) = (house.channel_of(&method), raw::path(&method));
+        let read = |bytes: &[u8]| {
+            let message = DynamicMessage::decode(method.output(), bytes).expect("an answer decodes");
+            lasting(serde_json::to_value(&message).expect("proto3 JSON"))
+        };
+        let (started, mut alike) = (Instant::now(), 0);
+        while alike < TIMES {
+            let body = raw::encode(&method, &request);
+            let grpc = raw::call(&channel, &method, Some(house::ACME), body).await.expect("a context");
+            let grpc = read(&grpc);
+            let framed = framed(&raw::dynamic(&method, &request));
+            let web = call(&house, 2, "application/grpc-web", &path, &framed).await;
+            let (messages, trailers) = frames(&web.body);
+            assert!(trailers.contains("grpc-status:0") && messages.len() == 1, "{web:?}");
+            let web = read(&messages[0]);
+            let json = http::json(&mut channel.clone(), &path, house::ACME, &request).await;
+            assert_eq!(json.header("content-type"), Some("application/json"), "{json:?}");
+            let json = lasting(json.json());
+
+            let known = grpc["card"]["displayName"] == "Noa Example" && grpc["party"] == party.as_str();
+            alike = if known && grpc == web && grpc == json { alike + 1 } else { 0 };
+            let late = started.elapsed() > Duration::from_secs(30);
+            assert!(!late, "they differ:\n  gRPC {grpc}\n  gRPC-Web {web}\n  JSON {json}");
         }
         house.close().await;
     });
