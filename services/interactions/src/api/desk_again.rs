@@ -1,15 +1,15 @@
 //! A context that was told before, sent again where nothing of it can be otherwise.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rapport_proto::interactions::v1 as proto;
 use rapport_rpc::{Call, Encoded};
-use tonic::metadata::{Ascii, MetadataValue};
 
 use super::context::About;
 use super::desk_context::{Composed, Of, Wanted};
 use super::desk_service::Desk;
 use super::own::{CASE, COMMITMENT, HISTORY};
+use super::seen::Seen;
 use crate::domain::Medium;
 use crate::queries::{Moment, Positions, Ready, ReadyKey, Rests, SOURCES, Section, Standing};
 
@@ -32,14 +32,13 @@ impl Desk {
     pub(super) async fn again(
         &self,
         call: &Call,
-        wanted: &Wanted,
-        at_least: Option<MetadataValue<Ascii>>,
+        key: Option<&ReadyKey>,
+        budget: Duration,
         started: Instant,
     ) -> Option<Encoded> {
-        let key = key(call, wanted)?;
-        let ready = self.memory.told.get(&key)?;
-        let mut about = self.about(call, Some(key.party), Medium::Phone, self.until(started, wanted.budget));
-        about.at_least = at_least;
+        let key = key?;
+        let ready = self.memory.told.get(key)?;
+        let about = self.about(call, Some(key.party), Medium::Phone, self.until(started, budget));
         let now = self.cx.world.now();
         let standings = SOURCES.map(|source| about.standing(source));
         let (positions, own) = about.still(ready.at(now)?, &standings).await?;
@@ -48,8 +47,8 @@ impl Desk {
     }
 
     /// Keeps what was told of a party, to tell it again.
-    pub(super) fn remember(&self, call: &Call, wanted: &Wanted, composed: &Composed) {
-        let (Some(key), Some(rests)) = (key(call, wanted), &composed.rests) else { return };
+    pub(super) fn remember(&self, key: Option<ReadyKey>, composed: &Composed) {
+        let (Some(key), Some(rests)) = (key, &composed.rests) else { return };
         if let Some(ready) = Ready::of(&composed.context, rests.clone()) {
             self.memory.told.put(key, ready);
         }
@@ -73,9 +72,13 @@ impl About<'_> {
     }
 }
 
-/// Which context it is; none where it is not asked for by a party: whoever calls is looked up each time.
-fn key(call: &Call, wanted: &Wanted) -> Option<ReadyKey> {
+/// Which context it is; none where it is not asked for by a party: whoever calls is looked up each time. None either where
+/// a caller says what they have seen: only the services can say whether they have seen it too.
+pub(super) fn key(call: &Call, wanted: &Wanted, seen: &Seen) -> Option<ReadyKey> {
     let Of::Party(party) = &wanted.about else { return None };
+    if seen.header().is_some() {
+        return None;
+    }
     let medium = wanted.medium.unwrap_or(Medium::Phone).code();
     let may = PERMISSIONS.iter().fold(0, |may, permission| may << 1 | u16::from(call.allows(permission)));
     Some(ReadyKey { tenant: call.tenant().clone(), party: party.uuid(), medium, may })
@@ -84,8 +87,6 @@ fn key(call: &Call, wanted: &Wanted) -> Option<ReadyKey> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use std::time::Duration;
-
     use rapport_testkit::each_store;
     use rapport_testkit::place::StorePlace;
     use rapport_types::Uuid;

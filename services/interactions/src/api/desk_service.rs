@@ -14,7 +14,7 @@ use tonic::{Request, Response};
 use super::convert_call::{Handed, ending, handover, to_call, told};
 use super::desk_context::{Wanted, late};
 use super::seen::Seen;
-use super::watch_context;
+use super::{desk_again, watch_context};
 use crate::commands::{BeginCall, EndCall, FollowUp, TransferCall};
 use crate::domain::{Disposition, Medium, Route, Told};
 use crate::options::InteractionOptions;
@@ -56,7 +56,8 @@ impl DeskService for Desk {
         handle(request, |call, request| async move {
             let wanted = Wanted::parse(&request)?;
             let behind = seen.wait(&self.cx, self.until(started, wanted.budget)).await;
-            if let Some(encoded) = self.again(&call, &wanted, seen.header(), started).await {
+            let key = desk_again::key(&call, &wanted, &seen);
+            if let Some(encoded) = self.again(&call, key.as_ref(), wanted.budget, started).await {
                 let mut reply = Response::new(proto::AgentContext::default());
                 reply.extensions_mut().insert(encoded);
                 return Ok(behind.told(reply));
@@ -67,7 +68,7 @@ impl DeskService for Desk {
             let context = match tokio::time::timeout_at(latest.into(), composed).await {
                 Ok(composed) => {
                     let composed = composed?;
-                    self.remember(&call, &wanted, &composed);
+                    self.remember(key, &composed);
                     composed.context
                 }
                 Err(_) => late(&wanted, &self.cx, started),

@@ -87,12 +87,8 @@ enum Moves {
 }
 
 impl Section {
-    /// None where the section is not all that there is.
+    /// None where its status cannot be read.
     fn of(field: u32, status: proto::SectionStatus, body: Vec<u8>) -> Option<Section> {
-        use proto::SectionState::{Fresh, Missing, Redacted};
-        if !matches!(status.state(), Fresh | Missing | Redacted) {
-            return None;
-        }
         let moves = match &status.as_of_time {
             None => Moves::Not,
             Some(_) if status.source == "interactions" => Moves::Own,
@@ -161,7 +157,10 @@ impl Ready {
     /// A context that was put together, by what it rests on; none where it is to be put together anew each time: where
     /// something is not as it is now, where somebody is near, whose matters are read each time, and where it is of a call.
     pub(crate) fn of(context: &proto::AgentContext, rests: Rests) -> Option<Ready> {
-        if !context.call.is_empty() || context.network.as_ref()?.looked_at > 0 {
+        use proto::SectionState::{Fresh, Missing, Redacted};
+        let settled = |status: &proto::SectionStatus| matches!(status.state(), Fresh | Missing | Redacted);
+        let moving = !context.statuses().all(|(_, status)| settled(status));
+        if moving || !context.call.is_empty() || context.network.as_ref()?.looked_at > 0 {
             return None;
         }
         let until = turns(context)?;
