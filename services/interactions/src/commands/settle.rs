@@ -88,7 +88,7 @@ pub(super) fn whose(state: &Talks, key: &Key, legs: &[Leg], corrected: Option<Uu
     };
     let number = |leg: &Leg| {
         let identifier = leg.text.as_ref()?.identifier.clone()?;
-        Identifier::new(identifier.scheme, identifier.value).ok()
+        Some(Identifier::kept(identifier.scheme, identifier.value))
     };
     let identifier = lender.and_then(|at| legs.get(at)).and_then(number);
     if origin.id != key.1 && state.erased(&key.0, origin.id) {

@@ -1,3 +1,5 @@
+use std::sync::OnceLock;
+
 use rapport_identity::{Lookup, scheme};
 use rapport_types::error::FieldError;
 use rapport_types::pii::Pii;
@@ -9,12 +11,21 @@ use super::wording::line;
 const MAX_VALUE: usize = 300;
 
 /// An identifier as somebody used it: the number that rang, the address that wrote, a customer number.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Identifier {
     scheme: String,
     value: Pii<String>,
-    key: Pii<String>,
+    /// The form that is compared, once somebody compares: a number is read by the numbering plans of the world.
+    key: OnceLock<Pii<String>>,
 }
+
+impl PartialEq for Identifier {
+    fn eq(&self, other: &Identifier) -> bool {
+        (&self.scheme, &self.value) == (&other.scheme, &other.value)
+    }
+}
+
+impl Eq for Identifier {}
 
 impl Identifier {
     /// A checked scheme, which is a slug.
@@ -38,7 +49,12 @@ impl Identifier {
                 description: "holds nothing that could be compared".to_owned(),
             });
         }
-        Ok(Identifier { scheme, value: Pii::new(value), key: Pii::new(key) })
+        Ok(Identifier { scheme, value: Pii::new(value), key: Pii::new(key).into() })
+    }
+
+    /// An identifier that was checked before it was kept.
+    pub(crate) fn kept(scheme: String, value: String) -> Identifier {
+        Identifier { scheme, value: Pii::new(value), key: OnceLock::new() }
     }
 
     /// An identifier as it is written in a country (ISO 3166-1 alpha-2, or empty). A number in national form means nothing
@@ -52,7 +68,7 @@ impl Identifier {
 
     /// An identifier that the service itself gives, such as a call's: compared as it stands.
     pub(crate) fn known(scheme: &str, value: String) -> Identifier {
-        Identifier { scheme: scheme.to_owned(), key: Pii::new(value.clone()), value: Pii::new(value) }
+        Identifier { scheme: scheme.to_owned(), key: Pii::new(value.clone()).into(), value: Pii::new(value) }
     }
 
     /// The scheme.
@@ -72,7 +88,8 @@ impl Identifier {
 
     /// What its blind index is taken of: the same for all spellings of one identifier.
     pub(crate) fn comparable(&self) -> String {
-        format!("{}|{}", self.scheme, self.key.expose())
+        let key = self.key.get_or_init(|| Pii::new(key(&self.scheme, self.value.expose())));
+        format!("{}|{}", self.scheme, key.expose())
     }
 }
 

@@ -104,8 +104,7 @@ impl CallRow {
 
     /// What was told of it so far.
     pub(crate) fn told(&self, text: CallText) -> Told {
-        let identifier =
-            text.identifier.and_then(|identifier| Identifier::new(identifier.scheme, identifier.value).ok());
+        let identifier = text.identifier.map(|identifier| Identifier::kept(identifier.scheme, identifier.value));
         Told {
             call_id: Pii::new(text.call_id),
             leg: Pii::new(text.leg),
