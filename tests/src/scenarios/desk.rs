@@ -36,7 +36,7 @@ rapport_testkit::each_world! {
     }
 }
 
-fn caller(call_id: &str, number: &str) -> Call {
+pub(crate) fn caller(call_id: &str, number: &str) -> Call {
     Call {
         call_id: call_id.into(),
         direction: Direction::Inbound.into(),
@@ -84,7 +84,7 @@ fn state(status: &Option<SectionStatus>) -> SectionState {
     status.as_ref().expect("every section has a status").state()
 }
 
-fn resolution(call: &Call) -> &CallResolution {
+pub(crate) fn resolution(call: &Call) -> &CallResolution {
     call.resolution.as_ref().expect("a call says who it is")
 }
 

@@ -13,6 +13,7 @@ mod consistency;
 pub(crate) mod desk;
 mod desk_again;
 mod desk_alone;
+mod desk_callers;
 mod desk_rebuild;
 mod desk_talk;
 mod desk_ties;

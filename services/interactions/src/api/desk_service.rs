@@ -5,8 +5,8 @@ use rapport_proto::interactions::v1 as proto;
 use rapport_proto::interactions::v1::desk_service_server::DeskService;
 use rapport_rpc::{Call, Reply, handle, reply_stream, wire, written};
 use rapport_server::Context;
-use rapport_store::{Committed, read_error};
-use rapport_types::error::{Collector, Error, FieldError};
+use rapport_store::{Committed, Scope, read_error};
+use rapport_types::error::{Collector, Error, FieldError, Kind};
 use rapport_types::{Pii, Uuid, reason};
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response};
@@ -153,6 +153,9 @@ impl Desk {
         let (id, talk) = self.ids(&call, &told);
         let until = self.until(started, budget);
         let behind = seen.wait(&self.cx, until).await;
+        if let Some(committed) = self.begin_known(&call, &scope, (id, talk), &told).await? {
+            return Ok(behind.told(self.answer(&call, committed, &HashMap::new()).await?));
+        }
         let known = known_caller(store, call.tenant(), told.identifier.as_ref());
         let (legs, known) = futures::future::try_join(self.legs(&call, talk), known).await?;
         let caller = match (legs.iter().find(|row| row.id == id && row.begun), known) {
@@ -170,9 +173,35 @@ impl Desk {
         let Caller { resolution, identifier, named, found } = caller;
         told.identifier = identifier.or(told.identifier);
         let route = self.route(&call, talk, &told, resolution.party.filter(|_| found != Found::Index));
-        let command = BeginCall { id, talk, told, resolution, route, cases: opened(&legs) };
+        if let (Route::Identifier(index), Found::Index) = (route, found) {
+            self.memory.callers.note(call.tenant(), index, true);
+        }
+        let command = BeginCall { id, talk, told, resolution: Some(resolution), route, cases: opened(&legs) };
         let committed = store.submit(scope, command).await?;
         Ok(behind.told(self.answer(&call, committed, &named).await?))
+    }
+
+    /// Begins a call of an identifier that led to somebody lately: nothing is read beside the transaction, which looks for
+    /// itself. None where it does not lead to anybody.
+    async fn begin_known(
+        &self,
+        call: &Call,
+        scope: &Scope,
+        (id, talk): (Uuid, Uuid),
+        told: &Told,
+    ) -> Result<Option<Committed<CallRow>>, Error> {
+        let route = self.route(call, talk, told, None);
+        let Some(index) = route.index().filter(|index| self.memory.callers.known(call.tenant(), *index)) else {
+            return Ok(None);
+        };
+        let command = BeginCall { id, talk, told: told.clone(), resolution: None, route, cases: Vec::new() };
+        match self.cx.store.submit(scope.clone(), command).await {
+            Err(error) if error.kind == Kind::Conflict => {
+                self.memory.callers.note(call.tenant(), index, false);
+                Ok(None)
+            }
+            answer => answer.map(Some),
+        }
     }
 
     async fn end(&self, call: Call, request: proto::EndCallRequest) -> Result<Response<proto::Call>, Error> {

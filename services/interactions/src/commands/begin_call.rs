@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use rapport_store::{Command, Item, LockKey, Outbox, StoreError, Tx};
-use rapport_types::error::Error;
-use rapport_types::{TenantId, Uuid};
+use rapport_types::error::{Error, Kind};
+use rapport_types::{TenantId, Uuid, reason};
 
 use super::settle::{By, row_of, share, told_change};
 use super::talks::{Talks, WEIGHT, Wanted, lost, place, talk_locks};
@@ -16,11 +16,11 @@ pub(crate) struct BeginCall {
     pub(crate) talk: Uuid,
     /// What is told.
     pub(crate) told: Told,
-    /// Who it is, as far as anybody said in time.
-    pub(crate) resolution: Resolution,
+    /// Who it is, as far as anybody said in time; none where the own index is to say it, which is a conflict if it does not.
+    pub(crate) resolution: Option<Resolution>,
     /// How the origin is found.
     pub(crate) route: Route,
-    /// The cases that were opened with the conversation.
+    /// The cases that were opened with the conversation, as far as they are known.
     pub(crate) cases: Vec<Uuid>,
 }
 
@@ -57,11 +57,15 @@ impl Command for BeginCall {
         }
         let key = (tenant.clone(), *talk);
         let mut legs = state.legs(&key);
-        let found = state.found(&key, *route, resolution);
+        let indexed = || Resolution::new(Match::Unknown, "", Vec::new());
+        let found = state.found(&key, *route, &resolution.clone().unwrap_or_else(indexed));
         let at = place(&mut legs, &key, *id, item.now);
         let leg = legs.get_mut(at).ok_or_else(lost)?;
         if leg.row.begun {
             return Ok(state.known(&leg.row));
+        }
+        if resolution.is_none() && found.0.party.is_none() {
+            return Err(Error::new(Kind::Conflict, reason::CONTENTION, "the identifier leads to nobody any more"));
         }
         leg.row.begun = true;
         // The beginning says how it began, whatever else was told before it. What was erased stays so.

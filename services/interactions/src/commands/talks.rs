@@ -17,7 +17,7 @@ use crate::store::{
 };
 
 /// What telling something of conversations costs: whatever their number, some fifteen statements.
-pub(super) const WEIGHT: usize = 6;
+pub(super) const WEIGHT: usize = 8;
 
 /// Something of a tenant.
 pub(super) type Key = (TenantId, Uuid);

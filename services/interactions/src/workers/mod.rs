@@ -16,7 +16,7 @@ pub(crate) use lag::Lag;
 pub(crate) use overhear::overhear;
 pub(crate) use refresh_sections::refresh_sections;
 
-use crate::queries::{Shelf, Told, Touched};
+use crate::queries::{Callers, Shelf, Told, Touched};
 
 /// What the desk has in memory beside its tables. Clones are the same memory.
 #[derive(Clone, Default)]
@@ -33,6 +33,8 @@ pub(crate) struct Memory {
     pub(crate) loyalty: Touched,
     /// The rows of parties that were asked about lately.
     pub(crate) shelf: Shelf,
+    /// The identifiers that led to somebody lately.
+    pub(crate) callers: Callers,
     /// The contexts that were told lately.
     pub(crate) told: Told,
     /// How late answers come lately.
