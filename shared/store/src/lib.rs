@@ -30,6 +30,7 @@
 
 mod backup;
 mod blind;
+mod checkpoint;
 mod command;
 mod committer;
 mod cursor;

@@ -149,6 +149,8 @@ impl Store {
         store.sweep_from_time_to_time();
         if options.is_postgres() {
             store.gather_from_time_to_time();
+        } else {
+            store.copy_log_beside_writes();
         }
         Ok(store)
     }

@@ -11,6 +11,7 @@ use sea_orm::sqlx::sqlite::{
 use sea_orm::sqlx::{self, ConnectOptions, Connection};
 use sea_orm::{ConnectionTrait, DatabaseConnection, SqlxSqliteConnector};
 
+use crate::checkpoint;
 use crate::open::{OpenError, data_folder};
 use crate::options::StoreOptions;
 
@@ -70,8 +71,7 @@ pub(crate) async fn writer(options: &StoreOptions, service: &str) -> Result<Open
             base(&file)
                 .create_if_missing(true)
                 .pragma("cache_size", "-32000")
-                // A page that many commits change goes into the file once for all of them.
-                .pragma("wal_autocheckpoint", "4000"),
+                .pragma("wal_autocheckpoint", checkpoint::LIMIT),
         )
         .await?;
     assert_version(&pool).await?;

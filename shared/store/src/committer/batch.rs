@@ -128,6 +128,7 @@ async fn attempt(engine: &Engine, part: &mut Part) -> Result<Option<Written>, Fa
         };
         Failure { error, stage }
     })?;
+    engine.counters.wrote.notify_one();
     engine.failpoints.hit(Boundary::AfterCommit).map_err(at(Stage::Commit))?;
     Ok(Some(written))
 }

@@ -43,4 +43,6 @@ pub(crate) struct Counters {
     pub(crate) retries: AtomicU64,
     /// Told whenever the number of batches has doubled.
     pub(crate) doubled: Arc<Notify>,
+    /// Told of each batch that was committed.
+    pub(crate) wrote: Arc<Notify>,
 }

@@ -9,6 +9,7 @@ mod bed;
 mod cancelled;
 mod faults;
 mod feed;
+mod log;
 mod opening;
 mod operations;
 mod plans;
