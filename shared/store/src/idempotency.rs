@@ -11,7 +11,7 @@ use sea_orm::{DbBackend, Value};
 use crate::command::{LockKey, Scope};
 use crate::error::StoreError;
 use crate::keys::{self, Subject};
-use crate::rows::{Rows, Sql};
+use crate::rows::{Rows, Sql, give_way};
 use crate::tx::Tx;
 
 const KEY: &[&str] = &["tenant", "request_id", "asker"];
@@ -119,7 +119,8 @@ pub(crate) async fn rows(tx: &Tx, requests: Vec<Request>) -> Result<Rows, StoreE
     }
     let subjects: Vec<_> = requests.iter().map(|request| request.subject.clone()).collect();
     let keys = tx.keys(&subjects).await?;
-    for request in requests {
+    for (at, request) in requests.into_iter().enumerate() {
+        give_way(at).await;
         // A write that erased its own subject leaves a record that cannot be opened: a retry learns that it is done
         // and erased.
         let sealed = if keys.is_destroyed(&request.subject) {

@@ -78,7 +78,7 @@ pub use operation::{
 pub use options::StoreOptions;
 pub use outbox::Outbox;
 pub use page::{Binding, Pages};
-pub use rows::{Rows, Sql};
+pub use rows::{Rows, Sql, give_way};
 pub use script::run_script;
 pub use store::{Stats, Store};
 pub use tx::Tx;

@@ -119,7 +119,14 @@ const COLUMNS: &[&str] = &["place", "tenant", "kind", "aggregate", "version", "o
 /// share a pass with this batch, so on PostgreSQL it numbers itself, and its commit is the flush.
 pub(crate) async fn write(tx: &Tx, out: Outbox, requests: Vec<Request>, alone: bool) -> Result<Written, StoreError> {
     let mut tables = tx.take_last();
-    tables.push(idempotency::rows(tx, requests).await?);
+    if tx.backend() == DbBackend::Sqlite && tables.iter().map(Rows::values).sum::<usize>() > SCRIPT {
+        // The thread that runs the statements has work while the last rows are made.
+        let waiting = std::mem::take(&mut tables);
+        let ((), made) = futures::try_join!(insert(tx, waiting), idempotency::rows(tx, requests))?;
+        tables.push(made);
+    } else {
+        tables.push(idempotency::rows(tx, requests).await?);
+    }
     tables.extend(tx.take_last());
     tables.retain(|rows| !rows.is_empty());
     let count = out.events.len() as i64;
@@ -140,6 +147,13 @@ pub(crate) async fn write(tx: &Tx, out: Outbox, requests: Vec<Request>, alone: b
         DbBackend::Postgres => write_postgres(tx, count, events, tables, alone).await,
         _ => write_sqlite(tx, count, events, tables).await,
     }
+}
+
+async fn insert(tx: &Tx, tables: Vec<Rows>) -> Result<(), StoreError> {
+    for rows in tables {
+        rows.insert(tx.db()).await?;
+    }
+    Ok(())
 }
 
 /// Everything in one statement, hence one round trip.

@@ -14,6 +14,14 @@ const SQLITE_CHUNK: usize = 128;
 /// So many rows on PostgreSQL send a column whose values are all equal once.
 const MANY: usize = 64;
 
+/// Gives way now and then in a loop that makes many rows, `at` being its turns: a statement that runs beside it is followed
+/// by the next one, if both are polled together.
+pub async fn give_way(at: usize) {
+    if at % 32 == 31 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Rows to insert into, or to update in, one table.
 ///
 /// A column's values must all be of one `Value` variant (an absent one as `Value::BigInt(None)` and so on).
@@ -44,6 +52,11 @@ impl Rows {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+
+    /// How many values they have.
+    pub(crate) fn values(&self) -> usize {
+        self.values.len()
     }
 
     /// Inserts the rows; nothing happens when there are none. Gives back how many were inserted.

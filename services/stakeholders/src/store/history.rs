@@ -1,7 +1,7 @@
 //! The table `party_history`: every version of a party, sealed under the party's own key, so that destroying the key
 //! erases what this table says of it.
 
-use rapport_store::{Rows, StoreError, Subject, Tx};
+use rapport_store::{Rows, StoreError, Subject, Tx, give_way};
 use rapport_types::TenantId;
 use sea_orm::DbErr;
 
@@ -32,7 +32,8 @@ pub async fn append(tx: &Tx, versions: &[Version]) -> Result<(), StoreError> {
     let subjects: Vec<_> = versions.iter().map(|one| Subject::of(&one.tenant, one.party.id)).collect();
     let keys = tx.keys(&subjects).await?;
     let mut rows = Rows::new("party_history", &["tenant", "party_id", "version", "recorded_at", "principal", "sealed"]);
-    for (one, subject) in versions.iter().zip(&subjects) {
+    for (at, (one, subject)) in versions.iter().zip(&subjects).enumerate() {
+        give_way(at).await;
         let plain = serde_json::to_vec(&one.party).map_err(|error| DbErr::Json(error.to_string()))?;
         rows.push([
             one.tenant.as_str().into(),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::TryFutureExt as _;
 use rapport_store::{StoreError, Tx};
 use rapport_types::{Error, TenantId};
 use uuid::Uuid;
@@ -90,11 +91,15 @@ impl PartySet {
             let had = before.map_or(&[][..], |before| &before.roles);
             roles.extend(party.roles.iter().filter(|role| !had.contains(role)).map(|role| (tenant, role)));
         }
-        party::insert(tx, &fresh).await?;
-        party::update(tx, &changed).await?;
-        identifier::put_claims(tx, &claims).await?;
-        identifier::replace_media(tx, &fresh_media, &changed_media, tx.now()).await?;
-        role::put(tx, &roles).await?;
-        history::append(tx, &self.versions).await
+        // Together: while the rows of one table are written, those of the next are made. The versions take longest.
+        futures::try_join!(
+            history::append(tx, &self.versions),
+            party::insert(tx, &fresh).err_into(),
+            party::update(tx, &changed).err_into(),
+            identifier::put_claims(tx, &claims).err_into(),
+            identifier::replace_media(tx, &fresh_media, &changed_media, tx.now()).err_into(),
+            role::put(tx, &roles).err_into(),
+        )?;
+        Ok(())
     }
 }
