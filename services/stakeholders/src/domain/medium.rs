@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identifier::Scheme;
 use super::period::Period;
+use super::sparse::is_default;
 
 /// The most media that one party may have.
 pub const LIMIT: usize = 50;
@@ -66,14 +67,19 @@ impl Verification {
 #[serde(default)]
 pub struct PostalAddress {
     /// Street, number, floor.
+    #[serde(skip_serializing_if = "is_default")]
     pub lines: Vec<String>,
     /// City, town or village.
+    #[serde(skip_serializing_if = "is_default")]
     pub locality: String,
     /// State or province.
+    #[serde(skip_serializing_if = "is_default")]
     pub region: String,
     /// Postal code.
+    #[serde(skip_serializing_if = "is_default")]
     pub postal_code: String,
     /// Country, ISO 3166-1 alpha-2.
+    #[serde(skip_serializing_if = "is_default")]
     pub country_code: String,
 }
 
@@ -100,22 +106,31 @@ pub struct Medium {
     /// As it is compared.
     pub normalized: String,
     /// What the party calls it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub label: String,
     /// The network of a social medium.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub network: String,
     /// The country whose numbering plan read it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub country_code: String,
     /// The parts of a postal address.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub postal: PostalAddress,
     /// Many people answer here.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub shared: bool,
     /// Preferred among those of its kind.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub preferred: bool,
     /// Whether it reaches the party.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub verification: Verification,
     /// When that was last tried.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub verified_at: Option<Timestamp>,
     /// When it holds.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub validity: Period,
 }
 

@@ -17,4 +17,5 @@ pub mod relationship;
 pub mod relationship_type;
 pub mod resolution;
 pub mod role;
+mod sparse;
 pub mod text;

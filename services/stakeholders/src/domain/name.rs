@@ -4,6 +4,7 @@ use rapport_types::error::FieldError;
 use rapport_types::reason;
 use serde::{Deserialize, Serialize};
 
+use super::sparse::is_default;
 use super::text::refuse;
 
 /// The most names of one party.
@@ -34,12 +35,16 @@ pub struct Name {
     /// The whole name.
     pub full: String,
     /// The given name of an individual.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub given: String,
     /// The family name of an individual.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub family: String,
     /// What it is used for.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub usage: NameUsage,
     /// ISO 15924 code of its script, or empty.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub script: String,
 }
 

@@ -13,6 +13,7 @@ use super::name::{self, Name};
 use super::names::PartyName;
 use super::provenance::Provenance;
 use super::role::{self, Role, RoleDraft};
+use super::sparse::is_default;
 
 /// What a party is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -133,22 +134,31 @@ pub struct Profile {
     /// The name to show.
     pub display_name: String,
     /// All names.
+    #[serde(skip_serializing_if = "is_default")]
     pub names: Vec<Name>,
     /// Ways to reach it.
+    #[serde(skip_serializing_if = "is_default")]
     pub media: Vec<Medium>,
     /// The tenant's own attributes.
+    #[serde(skip_serializing_if = "is_default")]
     pub attributes: Attributes,
     /// RFC 5646.
+    #[serde(skip_serializing_if = "is_default")]
     pub language_code: String,
     /// ISO 3166-1 alpha-2.
+    #[serde(skip_serializing_if = "is_default")]
     pub country_code: String,
     /// IANA.
+    #[serde(skip_serializing_if = "is_default")]
     pub time_zone: String,
     /// Set when it is no more.
+    #[serde(skip_serializing_if = "is_default")]
     pub cessation: Option<Cessation>,
     /// Where the record came from.
+    #[serde(skip_serializing_if = "is_default")]
     pub provenance: Provenance,
     /// Set when it is set apart, and by nothing else.
+    #[serde(skip_serializing_if = "is_default")]
     pub restriction: Option<Restriction>,
 }
 
@@ -164,8 +174,10 @@ pub struct Party {
     /// What callers wrote.
     pub profile: Profile,
     /// Keys by which it is known, oldest first.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub identifiers: Vec<Identifier>,
     /// Its roles, newest first.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub roles: Vec<Role>,
     /// Grows by one with each event.
     pub version: i64,

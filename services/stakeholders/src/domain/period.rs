@@ -16,6 +16,12 @@ pub struct Period {
     pub until: Timestamp,
 }
 
+impl Default for Period {
+    fn default() -> Period {
+        Period::ALWAYS
+    }
+}
+
 impl Period {
     /// Without bounds.
     pub const ALWAYS: Period = Period { from: Timestamp::MIN, until: Timestamp::MAX };

@@ -10,6 +10,7 @@ use super::names::{PartyName, RoleName};
 use super::party::PartyKind;
 use super::period::Period;
 use super::provenance::Provenance;
+use super::sparse::is_default;
 use super::text::{refuse, slug};
 
 /// The most roles that one party may have, ended ones counted.
@@ -108,14 +109,18 @@ pub struct Role {
     /// Its type.
     pub role_type: RoleType,
     /// Where it holds; empty means everywhere.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub scope: String,
     /// Where it stands.
     pub status: RoleStatus,
     /// When it holds.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub validity: Period,
     /// Why it ended.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub end_reason: String,
     /// Where the fact came from.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub provenance: Provenance,
     /// When it was recorded.
     pub created_at: Timestamp,

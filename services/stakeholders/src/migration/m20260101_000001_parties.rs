@@ -74,7 +74,8 @@ CREATE TABLE party_role (
     PRIMARY KEY (tenant, party_id, id)
 ){clustered};
 CREATE INDEX party_role_by_type ON party_role (tenant, role_type, party_id);
--- Every version of a party, sealed under the key of the party.
+-- Every version of a party, sealed under the key of the party. Its rows are long: by their key, SQLite would give nearly each a
+-- page of its own.
 CREATE TABLE party_history (
     tenant {text} NOT NULL,
     party_id {uuid} NOT NULL,
@@ -83,5 +84,5 @@ CREATE TABLE party_history (
     principal {text} NOT NULL,
     sealed {bytes} NOT NULL,
     PRIMARY KEY (tenant, party_id, version)
-){clustered};
+);
 "#;
