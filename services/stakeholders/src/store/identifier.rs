@@ -90,19 +90,19 @@ pub async fn unique_holders(db: &impl ConnectionTrait, values: &[Value3]) -> Res
 /// The database's.
 pub async fn claimants(db: &impl ConnectionTrait, values: &[Value3]) -> Result<BTreeMap<Value3, Vec<Uuid>>, DbErr> {
     let mut found: BTreeMap<Value3, Vec<Uuid>> = BTreeMap::new();
-    let end = "(SELECT p.party_id FROM party_identifier AS p WHERE p.tenant = v.tenant AND p.scheme = v.scheme \
-               AND p.value = v.value AND p.source = 'claim' ORDER BY p.party_id";
+    let claim = "FROM party_identifier AS p WHERE p.tenant = v.tenant AND p.scheme = v.scheme AND p.value = v.value \
+                 AND p.source = 'claim'";
+    let end = format!("(SELECT p.party_id {claim} ORDER BY p.party_id");
     let head =
         format!("SELECT v.tenant, v.scheme, v.value, {end} LIMIT 1) AS first, {end} DESC LIMIT 1) AS last FROM ");
+    // Most values are nobody's yet, and say nothing.
+    let tail = format!(" WHERE EXISTS (SELECT 1 {claim})");
     for chunk in values.chunks(CHUNK) {
-        let sql = Sql::new(db, &head).rows("v", &["tenant", "scheme", "value"], cells(chunk));
+        let sql = Sql::new(db, &head).rows("v", &["tenant", "scheme", "value"], cells(chunk)).text(&tail);
         for row in sql.all(db).await? {
             let (first, last): (Option<Uuid>, Option<Uuid>) = (row.cell("first")?, row.cell("last")?);
             let both = first.into_iter().chain(last.filter(|last| first != Some(*last)));
-            let both: Vec<Uuid> = both.collect();
-            if !both.is_empty() {
-                found.insert(value3(&row)?, both);
-            }
+            found.insert(value3(&row)?, both.collect());
         }
     }
     Ok(found)
