@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 use crate::host::{Host, Side};
 use crate::naive::connect;
-use crate::write::{place, store};
-use crate::{Plan, median, raw};
+use crate::raw;
+use crate::write::{place, shape_of, store};
+use crate::{Plan, median};
 
 const ROWS: usize = 1000;
 
@@ -28,17 +29,19 @@ pub(crate) async fn measure(plan: &Plan, rows: usize, admin: Option<&str>) {
         std::fs::write(&file, parties(rows)).unwrap();
         imported.push(import("parties", &file, &ours.address, rows).await);
         again.push(import("parties", &file, &ours.address, rows).await);
+        let left = Left::by(&ours).await;
         let other = Host::start(Side::Parties, place(admin).await).await;
         let database = connect(&other.place().data().join("all"), other.place().url(), "stakeholders").await;
-        inserted.push(timed(rows, insert(&database, rows)).await);
+        inserted.push(timed(rows, insert(&database, &left, rows)).await);
 
         let ours = Host::start(Side::Ours, place(admin).await).await;
         let file = folder.path().join("interactions.csv");
         std::fs::write(&file, interactions(rows)).unwrap();
         recorded.push(import("interactions", &file, &ours.address, rows).await);
+        let shape = shape_of(&ours).await.named();
         let other = Host::start(Side::Naive, place(admin).await).await;
         let database = connect(&other.place().data().join("all"), other.place().url(), "interactions").await;
-        raw_recorded.push(timed(rows, raw::fill(&database, rows)).await);
+        raw_recorded.push(timed(rows, raw::fill(&database, shape, rows)).await);
     }
     let (parties, raw_parties, again) = (median(imported), median(inserted), median(again));
     let (contacts, raw_contacts) = (median(recorded), median(raw_recorded));
@@ -96,9 +99,29 @@ fn interactions(rows: usize) -> String {
     text
 }
 
+/// How many bytes an imported party leaves in its history, in the answer for a retry, and in each event.
+struct Left {
+    sealed: usize,
+    reply: usize,
+    payload: usize,
+}
+
+impl Left {
+    async fn by(ours: &Host) -> Left {
+        let database = connect(&ours.place().data().join("all"), ours.place().url(), "stakeholders").await;
+        let lengths = [
+            "avg(length(sealed)) FROM party_history",
+            "avg(length(reply)) FROM idempotency",
+            "avg(length(payload)) FROM outbox",
+        ];
+        let [sealed, reply, payload] = raw::numbers(&database, lengths).await;
+        Left { sealed, reply, payload }
+    }
+}
+
 /// What an imported party leaves: its card, where it is found (by its key and its phone), its role, its history and the
 /// key to that, its three events, its request.
-async fn insert(database: &DatabaseConnection, rows: usize) {
+async fn insert(database: &DatabaseConnection, left: &Left, rows: usize) {
     let text = |text: &str| Value::String(Some(text.to_owned()));
     let bytes = |length: usize| Value::Bytes(Some(vec![7; length]));
     let big = |number: i64| Value::BigInt(Some(number));
@@ -106,7 +129,7 @@ async fn insert(database: &DatabaseConnection, rows: usize) {
     let id = |id: Uuid| Value::Uuid(Some(id));
     let profile = |phone: &str| {
         let media = format!(
-            r#"{{"display_name":"Somebody","names":[],"media":[{{"kind":"phone","value":"{phone}","normalized":"{phone}"}}],"attributes":{{}},"language_code":"","country_code":"US","time_zone":""}}"#
+            r#"{{"country_code":"US","display_name":"Somebody","media":[{{"country_code":"US","kind":"phone","normalized":"{phone}","value":"{phone}"}}]}}"#
         );
         Value::Json(Some(Box::new(serde_json::from_str(&media).unwrap())))
     };
@@ -227,9 +250,17 @@ async fn insert(database: &DatabaseConnection, rows: usize) {
                 big(0),
                 big(0),
             ]);
-            history.push([tenant.clone(), id(own), big(3), big(0), text("local"), bytes(700)]);
+            history.push([tenant.clone(), id(own), big(3), big(0), text("local"), bytes(left.sealed)]);
             keys.push([tenant.clone(), id(own), bytes(60), big(0)]);
-            idempotency.push([tenant.clone(), id(Uuid::now_v7()), big(7), bytes(32), id(own), bytes(700), big(0)]);
+            idempotency.push([
+                tenant.clone(),
+                id(Uuid::new_v4()),
+                big(7),
+                bytes(32),
+                id(own),
+                bytes(left.reply),
+                big(0),
+            ]);
             for (place, kind) in [(0, "PartyCreated"), (1, "IdentifierClaimed"), (2, "RoleAssigned")] {
                 outbox.push([
                     big(feed),
@@ -239,7 +270,7 @@ async fn insert(database: &DatabaseConnection, rows: usize) {
                     text(&format!("parties/{own}")),
                     big(place as i64 + 1),
                     big(0),
-                    bytes(90),
+                    bytes(left.payload),
                 ]);
             }
         }

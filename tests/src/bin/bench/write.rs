@@ -4,8 +4,9 @@ use rapport_testkit::place::StorePlace;
 use rapport_testkit::postgres::TestDatabase;
 
 use crate::host::{Host, Side};
-use crate::naive::Naive;
-use crate::{Plan, load, median, raw};
+use crate::naive::{Naive, connect};
+use crate::raw::{self, Shape};
+use crate::{Plan, load, median};
 
 /// An empty place for a side.
 pub(crate) async fn place(admin: Option<&str>) -> StorePlace {
@@ -32,7 +33,7 @@ pub(crate) async fn unary(plan: &Plan, admin: Option<&str>) {
     // Every party has had an interaction before: the first one makes its key, a row that the baseline does not have.
     load::acquaint(&ours.address).await;
     let database = Naive::new(&naive.place().data().join("all"), naive.place().url()).await;
-    raw::fill(database.connection(), load::PARTIES).await;
+    raw::fill(database.connection(), shape_of(&ours).await, load::PARTIES).await;
     drop(database);
     for &in_flight in &plan.in_flight {
         let mut rates: [Vec<f64>; 2] = Default::default();
@@ -63,6 +64,11 @@ pub(crate) async fn unary(plan: &Plan, admin: Option<&str>) {
     }
 }
 
+/// What the interactions of a side are like.
+pub(crate) async fn shape_of(host: &Host) -> Shape {
+    Shape::of(&connect(&host.place().data().join("all"), host.place().url(), "interactions").await).await
+}
+
 /// Four streams against raw inserts into the same tables of another database.
 pub(crate) async fn stream(plan: &Plan, admin: Option<&str>) {
     let ours = Host::start(Side::Ours, place(admin).await).await;
@@ -76,7 +82,8 @@ pub(crate) async fn stream(plan: &Plan, admin: Option<&str>) {
         let figures = load::stream(&ours.address, plan.length).await;
         cpu.push((ours.cpu() - before) / figures.count as f64 * 1e6);
         streamed.push(figures.rate);
-        inserted.push(raw::insert(database.connection(), writers, plan.length).await.rate);
+        let shape = shape_of(&ours).await;
+        inserted.push(raw::insert(database.connection(), shape, writers, plan.length).await.rate);
     }
     let (streamed, inserted) = (median(streamed), median(inserted));
     println!(
