@@ -6,7 +6,7 @@ use rapport_proto::interactions::v1::desk_service_server::DeskService;
 use rapport_rpc::{Call, Reply, handle, reply_stream, wire, written};
 use rapport_server::Context;
 use rapport_store::{Committed, Scope, read_error};
-use rapport_types::error::{Collector, Error, FieldError, Kind};
+use rapport_types::error::{Collector, Error, FieldError};
 use rapport_types::{Pii, Uuid, reason};
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response};
@@ -196,7 +196,7 @@ impl Desk {
         };
         let command = BeginCall { id, talk, told: told.clone(), resolution: None, route, cases: Vec::new() };
         match self.cx.store.submit(scope.clone(), command).await {
-            Err(error) if error.kind == Kind::Conflict => {
+            Err(error) if error.reason == reason::CONTENTION => {
                 self.memory.callers.note(call.tenant(), index, false);
                 Ok(None)
             }

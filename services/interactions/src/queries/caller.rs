@@ -49,37 +49,6 @@ impl Caller {
     }
 }
 
-/// How many identifiers are remembered.
-const REMEMBERED: u64 = 65_536;
-
-/// The identifiers, by their blind indexes, that led to a party when they were used lately. Who that is, the index says each
-/// time; that it will say it is known. Clones are the same memory.
-#[derive(Clone)]
-pub(crate) struct Callers(moka::sync::Cache<(TenantId, Uuid), ()>);
-
-impl Default for Callers {
-    fn default() -> Callers {
-        Callers(moka::sync::Cache::new(REMEMBERED))
-    }
-}
-
-impl Callers {
-    /// Whether an identifier led to somebody.
-    pub(crate) fn known(&self, tenant: &TenantId, index: Uuid) -> bool {
-        self.0.get(&(tenant.clone(), index)).is_some()
-    }
-
-    /// Takes note whether it does.
-    pub(crate) fn note(&self, tenant: &TenantId, index: Uuid, known: bool) {
-        let key = (tenant.clone(), index);
-        if known {
-            self.0.insert(key, ());
-        } else {
-            self.0.invalidate(&key);
-        }
-    }
-}
-
 /// Who is behind an identifier, as far as nobody has to be asked: by the own index. Else the identifier to ask about.
 ///
 /// # Errors

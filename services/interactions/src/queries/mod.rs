@@ -2,6 +2,7 @@
 
 mod ask;
 mod caller;
+mod callers;
 mod cases;
 mod commitments;
 mod heard;
@@ -17,7 +18,8 @@ mod surveys;
 mod touched;
 
 pub(crate) use ask::{Asking, HEALTH, TIES};
-pub(crate) use caller::{Caller, Callers, Found, ask_caller, known_caller};
+pub(crate) use caller::{Caller, Found, ask_caller, known_caller};
+pub(crate) use callers::Callers;
 pub(crate) use cases::{CaseList, CaseView, get_case, list_cases, show_case};
 pub(crate) use commitments::{
     CommitmentList, CommitmentView, get_commitment, list_case_events, list_commitments, show_commitment,
