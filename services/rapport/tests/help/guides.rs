@@ -6,10 +6,11 @@ use rapport_testkit::sandbox::Sandbox;
 use super::{Desk, STAYING};
 use crate::text;
 
-const PAGES: [&str; 3] = [
+const PAGES: [&str; 4] = [
     include_str!("../../../../README.md"),
     include_str!("../../../../docs/guide/integrator.md"),
     include_str!("../../../../docs/guide/call-centre.md"),
+    include_str!("../../../../docs/json.md"),
 ];
 
 /// The blocks that are not typed here, by what they begin with, and why.

@@ -1,6 +1,7 @@
 //! Every example that `--help` shows, run as it stands: by a shell, in a folder that holds the files it names, against a server
 //! that listens where the reader's own would.
 
+mod copies;
 mod guides;
 mod named;
 
