@@ -54,6 +54,11 @@ impl Rows {
         self.values.is_empty()
     }
 
+    /// Where they go.
+    pub(crate) fn table(&self) -> &'static str {
+        self.table
+    }
+
     /// How many values they have.
     pub(crate) fn values(&self) -> usize {
         self.values.len()

@@ -100,6 +100,19 @@ impl Tx {
         }
     }
 
+    /// Inserts right now what waits for the end in a table, for whoever reads it next in this transaction.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn insert_waiting_in(&self, table: &str) -> Result<(), StoreError> {
+        let (now, last): (Vec<Rows>, Vec<Rows>) = self.take_last().into_iter().partition(|rows| rows.table() == table);
+        self.last().extend(last);
+        for rows in now {
+            rows.insert(&self.inner).await?;
+        }
+        Ok(())
+    }
+
     /// Inserts right now what waits for the end.
     pub(crate) async fn insert_waiting(&self) -> Result<(), StoreError> {
         for rows in self.take_last() {

@@ -11,9 +11,9 @@ use super::settle::By;
 use crate::domain::{CaseName, Held, MAX_LINKED, Match, Origin, Resolution, Route, Slug};
 use crate::events;
 use crate::store::{
-    CallRow, CallText, CaseMove, CaseRow, CommitmentRow, Follow, InteractionRow, Step, alias_find, alias_origins,
-    call_put, call_told, case_find, case_follow, case_hold, case_insert, case_link, case_waiting, commitment_follow,
-    history_insert, identifier_find, interaction_stand, sealing, version_first,
+    CallRow, CallText, CaseMove, CaseRow, CommitmentRow, Follow, FoundCalls, InteractionRow, Step, alias_find,
+    alias_origins, call_put, call_told, call_waiting, case_find, case_follow, case_hold, case_insert, case_link,
+    case_waiting, commitment_follow, history_insert, interaction_stand, sealing, version_first,
 };
 
 /// What telling something of conversations costs: whatever their number, some fifteen statements.
@@ -67,6 +67,8 @@ pub(crate) struct Talks {
     pub(super) pledged: HashSet<Key>,
     /// Interactions that are linked to cases: the case, its place in it, and the interaction.
     links: Vec<(Key, usize, Uuid)>,
+    /// Calls of which nothing was told before.
+    fresh: HashSet<Key>,
     changed: HashSet<Key>,
 }
 
@@ -83,14 +85,16 @@ impl Talks {
     pub(super) async fn load(tx: &Tx, wanted: &[Wanted<'_>]) -> Result<Talks, StoreError> {
         let talks: HashSet<Key> = wanted.iter().map(|one| (one.tenant.clone(), one.talk)).collect();
         let calls = wanted.iter().filter_map(|one| Some((one.tenant.clone(), one.call?))).collect();
-        let (rows, strays) = strays(wanted, &talks, call_told(tx, &talks, &calls).await?);
+        let indexes: HashSet<Key> =
+            wanted.iter().filter_map(|one| Some((one.tenant.clone(), one.route?.index()?))).collect();
+        // The same batch may have begun some of them.
+        call_waiting(tx).await?;
+        let FoundCalls { rows, held } = call_told(tx, &talks, &calls, &indexes).await?;
+        let (rows, strays) = strays(wanted, &talks, rows);
         // A conversation is recorded together with a leg of it, and its legs stay. Other interactions have none.
         let other = wanted.iter().filter(|one| one.call.is_none()).map(|one| (one.tenant.clone(), one.talk));
         let recorded = rows.iter().map(|row| (row.tenant.clone(), row.talk)).chain(other).collect();
         let standing = interaction_stand(tx.db(), &recorded).await?;
-        let indexes: HashSet<Key> =
-            wanted.iter().filter_map(|one| Some((one.tenant.clone(), one.route?.index()?))).collect();
-        let held = identifier_find(tx.db(), &indexes).await?;
         let opened = rows.iter().filter(|row| !row.linked);
         let opened: HashSet<Key> = opened.filter_map(|row| Some((row.tenant.clone(), row.case?))).collect();
         let mut cases = case_find(tx.db(), &opened).await?;
@@ -169,6 +173,7 @@ impl Talks {
             promises,
             pledged: HashSet::new(),
             links: Vec::new(),
+            fresh: HashSet::new(),
             changed: HashSet::new(),
         })
     }
@@ -193,8 +198,11 @@ impl Talks {
     pub(super) fn put(&mut self, key: &Key, legs: Vec<Leg>) {
         for leg in &legs {
             let before = self.legs.get(key).and_then(|all| all.iter().find(|one| one.row.id == leg.row.id));
-            if before.is_none_or(|before| before.row != leg.row) {
-                self.changed.insert((key.0.clone(), leg.row.id));
+            let call = (key.0.clone(), leg.row.id);
+            if before.is_none() {
+                self.fresh.insert(call);
+            } else if before.is_some_and(|before| before.row != leg.row) && !self.fresh.contains(&call) {
+                self.changed.insert(call);
             }
         }
         self.legs.insert(key.clone(), legs);
@@ -243,8 +251,11 @@ impl Talks {
 
     /// Writes what became of them.
     pub(super) async fn apply(tx: &Tx, state: Talks) -> Result<(), StoreError> {
-        let legs = state.legs.values().flatten().map(|leg| &leg.row);
-        call_put(tx, legs.filter(|row| state.changed.contains(&(row.tenant.clone(), row.id)))).await?;
+        let among = |calls: &HashSet<Key>| {
+            let legs = state.legs.values().flatten().map(|leg| &leg.row);
+            legs.filter(|row| calls.contains(&(row.tenant.clone(), row.id))).collect::<Vec<_>>()
+        };
+        call_put(tx, among(&state.fresh), among(&state.changed)).await?;
         version_first(tx, &state.recorded).await?;
         case_insert(tx, &state.opened).await?;
         let follows: Vec<Follow> = state.follows.into_values().collect();

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::CallText;
 use super::sealing;
 use crate::domain::{
-    Candidate, Direction, Disposition, Effort, EndedLeg, Identifier, Match, Medium, Origin, Provenance, Resolution,
-    SAID_SO, Slug, Told, Valence, ValenceMethod,
+    Candidate, Direction, Disposition, Effort, EndedLeg, Held, Identifier, Match, Medium, Origin, Provenance,
+    Resolution, SAID_SO, Slug, Told, Valence, ValenceMethod,
 };
 
 /// The columns of `call_leg`, in the order in which rows are read and written.
@@ -376,14 +376,29 @@ pub(crate) async fn call_legs(
     Ok(found)
 }
 
-/// All legs of these conversations, and these calls, to whichever conversation they belong; each once.
+/// What [`call_told`] finds.
+#[derive(Default)]
+pub(crate) struct FoundCalls {
+    /// Legs of the conversations and the calls, each once.
+    pub(crate) rows: Vec<CallRow>,
+    /// What is known of the identifiers, by their blind indexes.
+    pub(crate) held: HashMap<(TenantId, Uuid), Held>,
+}
+
+/// A row of the index among those of calls, in their columns: no call has a state below zero.
+const HELD: &str = "SELECT tenant, index_id, CAST(-1 AS SMALLINT), origin, origin, party, NULL, CASE WHEN contested THEN 1 ELSE 0 END, '', '', NULL \
+    FROM identifier WHERE tenant = ";
+
+/// All legs of these conversations, and these calls, to whichever conversation they belong; and what is known of these
+/// identifiers. In one round trip for a tenant: a call waits for each of them, with a transaction open.
 pub(crate) async fn call_told(
     tx: &Tx,
     talks: &HashSet<(TenantId, Uuid)>,
     calls: &HashSet<(TenantId, Uuid)>,
-) -> Result<Vec<CallRow>, DbErr> {
-    let mut by_tenant: HashMap<&TenantId, [Vec<Value>; 2]> = HashMap::new();
-    for (at, wanted) in [talks, calls].into_iter().enumerate() {
+    indexes: &HashSet<(TenantId, Uuid)>,
+) -> Result<FoundCalls, DbErr> {
+    let mut by_tenant: HashMap<&TenantId, [Vec<Value>; 3]> = HashMap::new();
+    for (at, wanted) in [talks, calls, indexes].into_iter().enumerate() {
         for (tenant, id) in wanted {
             if let Some(ids) = by_tenant.entry(tenant).or_default().get_mut(at) {
                 ids.push(Value::from(*id));
@@ -391,19 +406,26 @@ pub(crate) async fn call_told(
         }
     }
     let select = format!("SELECT {} FROM call_leg WHERE tenant = ", COLUMNS.join(", "));
-    let mut found = BTreeMap::new();
-    for (tenant, [talks, calls]) in by_tenant {
+    let (mut rows, mut held) = (BTreeMap::new(), HashMap::new());
+    for (tenant, [talks, calls, indexes]) in by_tenant {
         let mut sql = Sql::new(tx.db(), &select).bind(tenant.as_str()).text(" AND ").in_list("conversation", talks);
-        if !calls.is_empty() {
-            let other = format!(" UNION ALL {select}");
-            sql = sql.text(&other).bind(tenant.as_str()).text(" AND ").in_list("id", calls);
+        for (select, column, ids) in [(select.as_str(), "id", calls), (HELD, "index_id", indexes)] {
+            if !ids.is_empty() {
+                sql = sql.text(" UNION ALL ").text(select).bind(tenant.as_str()).text(" AND ").in_list(column, ids);
+            }
         }
         for row in sql.all(tx.db()).await? {
-            let row = read(tenant, &row)?;
-            found.insert((tenant.clone(), row.id), row);
+            let id: Uuid = row.try_get_by_index(1)?;
+            if row.try_get_by_index::<i16>(2)? < 0 {
+                let (origin, party) = (row.try_get_by_index(3)?, row.try_get_by_index(5)?);
+                let contested = row.try_get_by_index::<i64>(7)? != 0;
+                held.insert((tenant.clone(), id), Held { origin, party, contested });
+            } else {
+                rows.insert((tenant.clone(), id), read(tenant, &row)?);
+            }
         }
     }
-    Ok(found.into_values().collect())
+    Ok(FoundCalls { rows: rows.into_values().collect(), held })
 }
 
 async fn call_by(
@@ -429,8 +451,32 @@ async fn call_by(
     Ok(found)
 }
 
-/// Writes calls as they stand now.
-pub(crate) async fn call_put<'a>(tx: &Tx, calls: impl Iterator<Item = &'a CallRow>) -> Result<(), StoreError> {
+/// Writes calls as they stand now: of those that are new nothing is read before the transaction ends, but by
+/// [`call_told`] after [`call_waiting`].
+pub(crate) async fn call_put<'a>(
+    tx: &Tx,
+    fresh: impl IntoIterator<Item = &'a CallRow>,
+    changed: impl IntoIterator<Item = &'a CallRow>,
+) -> Result<(), StoreError> {
+    tx.insert_last(rows(fresh));
+    let changed = rows(changed);
+    changed
+        .insert_with(
+            tx.db(),
+            "ON CONFLICT (tenant, id) DO UPDATE SET state = excluded.state, origin = excluded.origin, \
+             subject = excluded.subject, interaction_id = excluded.interaction_id, case_id = excluded.case_id, \
+             detail = excluded.detail, sealed = excluded.sealed, conversation = excluded.conversation",
+        )
+        .await?;
+    Ok(())
+}
+
+/// Writes the new calls that wait for the end of the transaction, before somebody reads them in it.
+pub(crate) async fn call_waiting(tx: &Tx) -> Result<(), StoreError> {
+    tx.insert_waiting_in("call_leg").await
+}
+
+fn rows<'a>(calls: impl IntoIterator<Item = &'a CallRow>) -> Rows {
     let mut rows = Rows::new("call_leg", COLUMNS);
     for row in calls {
         rows.push([
@@ -447,12 +493,5 @@ pub(crate) async fn call_put<'a>(tx: &Tx, calls: impl Iterator<Item = &'a CallRo
             row.talk.into(),
         ]);
     }
-    rows.insert_with(
-        tx.db(),
-        "ON CONFLICT (tenant, id) DO UPDATE SET state = excluded.state, origin = excluded.origin, \
-         subject = excluded.subject, interaction_id = excluded.interaction_id, case_id = excluded.case_id, \
-         detail = excluded.detail, sealed = excluded.sealed, conversation = excluded.conversation",
-    )
-    .await?;
-    Ok(())
+    rows
 }

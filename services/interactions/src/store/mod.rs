@@ -23,7 +23,7 @@ mod timeline;
 mod version;
 
 pub(crate) use by_time::ByTime;
-pub(crate) use call::{CallRow, Said, call_find, call_legs, call_put, call_told};
+pub(crate) use call::{CallRow, FoundCalls, Said, call_find, call_legs, call_put, call_told, call_waiting};
 pub(crate) use call_text::{CallText, TransferText};
 pub(crate) use case_file::{CaseMove, CasePage, CaseRow, case_find, case_hold, case_insert, case_list, case_update};
 pub(crate) use case_follow::{Follow, case_follow, case_link, case_waiting};
